@@ -1,0 +1,240 @@
+"""Tokens a second: the local backend against llama.cpp itself, llama-cpp-python and llama-server, in one run.
+
+Ours and the peer's measurements take turns and the best of each counts, so that a busy moment hurts neither side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.llama_peers import BareLoop, LlamaServer, high_level_llama
+from bench.local_runs import chat_all, words
+from bench.memory_bandwidth import memory_bandwidth
+from bench.row import Row, at_least
+from bench.synthetic import synthetic_model
+
+import the_edge_agent
+from the_edge_agent.backends.local import LocalBackend, LocalOptions
+from the_edge_agent.inference import ChatRequest, Message, ResponseFormat, SamplingParams, collect
+from the_edge_agent.llama.machine import read_machine
+
+TINY = Path(the_edge_agent.__file__).parent / "store" / "embedded" / "tiny.gguf"
+COPIES = ("List the days as JSON.",)
+REPEATED = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"name": {"enum": ["monday", "tuesday"]}, "open": {"const": "from nine to five"}},
+        "required": ["name", "open"],
+        "additionalProperties": False,
+    },
+    "minItems": 7,
+    "maxItems": 7,
+}
+QUESTIONS = (
+    "Who are you?",
+    "What is The Edge Agent?",
+    "How do I run an agent?",
+    "What is 17+25?",
+    "What can you do?",
+    "Hello",
+)
+
+
+def rows(quick: bool) -> Iterator[Row]:
+    """All rows about speed."""
+    threads = read_machine().physical_cores
+    yield from _single_stream(threads, quick)
+    yield from _tiny_model(quick)
+    yield from _lookup(quick)
+    yield from _eight_streams(threads, quick)
+    yield from _branches(threads, quick)
+    yield from _pace(threads, quick)
+
+
+def best_of(rounds: int, *measure: Callable[[], float]) -> list[float]:
+    """The best (largest) of each measurement; they take turns."""
+    best = [0.0] * len(measure)
+    for _ in range(rounds):
+        for place, one in enumerate(measure):
+            best[place] = max(best[place], one())
+    return best
+
+
+def _single_stream(threads: int, quick: bool) -> Iterator[Row]:
+    path = synthetic_model("tinyllama-1.1b-q4_k_m")
+    n_tokens = 24 if quick else 48
+    bare = BareLoop(path, n_threads=threads)
+    backend = LocalBackend.load(path, LocalOptions(n_threads=threads, cache_cells=0))
+    prompt = words(24)
+
+    def ours() -> float:
+        run = chat_all(backend, [prompt], n_tokens)
+        return (run.n_tokens - 1) / run.decode_s
+
+    def peer() -> float:
+        bare.prefill(range(300, 350))
+        return n_tokens / bare.decode(n_tokens)
+
+    mine, theirs = best_of(4 if quick else 10, ours, peer)
+    backend.close()
+    bare.close()
+    yield at_least("inference TinyLlama Q4_K_M, one stream / bare C loop", mine, theirs, 0.98, "tok/s")
+    read, limit = mine * path.stat().st_size, memory_bandwidth(threads)
+    name = "inference TinyLlama Q4_K_M, weights read / memory bandwidth"
+    yield Row(name, read, limit, read / limit, "shown", "B/s", ok=True)
+
+
+def _tiny_model(quick: bool) -> Iterator[Row]:
+    backend = LocalBackend.load(TINY, LocalOptions())
+    high = high_level_llama(TINY, n_threads=1, n_ctx=2048)
+
+    def ours() -> float:
+        async def all_questions() -> int:
+            count = 0
+            for question in QUESTIONS:
+                request = ChatRequest((Message("user", question),), SamplingParams(max_tokens=64))
+                count += (await collect(backend.chat(request))).usage.completion_tokens
+            return count
+
+        started = time.perf_counter()
+        count = asyncio.run(all_questions())
+        return count / (time.perf_counter() - started)
+
+    def peer() -> float:
+        started = time.perf_counter()
+        count = 0
+        for question in QUESTIONS:
+            for _ in high.create_chat_completion(
+                [{"role": "user", "content": question}], max_tokens=64, temperature=0, stream=True
+            ):
+                count += 1
+            count -= 2  # the first chunk carries the role, the last the reason
+        return count / (time.perf_counter() - started)
+
+    mine, theirs = best_of(5 if quick else 20, ours, peer)
+    backend.close()
+    high.close()
+    yield at_least("inference embedded model, chats / llama-cpp-python", mine, theirs, 3.0, "tok/s")
+
+
+def _lookup(quick: bool) -> Iterator[Row]:
+    """Where guessing from the prompt pays: the same texts, with drafts and without."""
+    plain = LocalBackend.load(TINY, LocalOptions())
+    drafting = LocalBackend.load(TINY, LocalOptions(draft_tokens=8))
+    for name, texts, schema in (("repeating text", COPIES, REPEATED), ("chats", QUESTIONS, None)):
+        form = ResponseFormat("json_schema", schema) if schema else ResponseFormat()
+
+        def rate(backend: LocalBackend, texts: tuple[str, ...] = texts, form: ResponseFormat = form) -> float:
+            async def all_texts() -> int:
+                count = 0
+                for text in texts:
+                    request = ChatRequest(
+                        (Message("user", text),), SamplingParams(max_tokens=200), response_format=form
+                    )
+                    count += (await collect(backend.chat(request))).usage.completion_tokens
+                return count
+
+            started = time.perf_counter()
+            return asyncio.run(all_texts()) / (time.perf_counter() - started)
+
+        mine, theirs = best_of(
+            3 if quick else 10, lambda rate=rate: rate(drafting), lambda rate=rate: rate(plain)
+        )
+        yield Row(
+            f"inference embedded model, {name}: prompt lookup / none",
+            mine,
+            theirs,
+            mine / theirs,
+            "shown",
+            "tok/s",
+            ok=True,
+        )
+    plain.close()
+    drafting.close()
+
+
+def _eight_streams(threads: int, quick: bool) -> Iterator[Row]:
+    path = synthetic_model("tinyllama-1.1b-q4_k_m")
+    n_tokens = 16 if quick else 48
+    prompts = [words(24, seed) for seed in range(8)]
+    backend = LocalBackend.load(path, LocalOptions(n_threads=threads, cache_cells=0))
+    count = asyncio.run(backend.count_tokens(ChatRequest((Message("user", prompts[0]),))))
+    with LlamaServer(path, n_threads=threads, slots=8, n_ctx=4096) as server:
+
+        def ours() -> float:
+            run = chat_all(backend, prompts, n_tokens)
+            return run.n_tokens / run.seconds
+
+        def peer() -> float:
+            random_prompts = [range(300 + 40 * n, 300 + 40 * n + count) for n in range(8)]
+            return 8 * n_tokens / server.complete(random_prompts, n_tokens)
+
+        mine, theirs = best_of(2 if quick else 5, ours, peer)
+    backend.close()
+    yield at_least("inference TinyLlama Q4_K_M, 8 streams / llama-server -np 8", mine, theirs, 1.0, "tok/s")
+
+
+def _branches(threads: int, quick: bool) -> Iterator[Row]:
+    path = synthetic_model("tinyllama-1.1b-q4_k_m")
+    n_prefix, n_branches, n_tokens = (250, 8, 8) if quick else (1000, 16, 32)
+    prefix = words(n_prefix // 2, 7)
+    prompts = [f"{prefix} {words(4, seed)}" for seed in range(n_branches)]
+    options = LocalOptions(n_threads=threads, n_ctx=2048, cache_cells=0)
+    backend = LocalBackend.load(path, options)
+    count = asyncio.run(backend.count_tokens(ChatRequest((Message("user", prompts[0]),))))
+    together = chat_all(backend, prompts, n_tokens)
+    alone = [chat_all(backend, [prompt], n_tokens).seconds for prompt in prompts[:2]]
+    one_by_one = n_branches * n_tokens / (min(alone) * n_branches)
+    backend.close()
+    rate = together.n_tokens / together.seconds
+    yield at_least(
+        f"inference {n_branches} branches over {count} tokens / one by one", rate, one_by_one, 5.0, "tok/s"
+    )
+    shared = list(range(300, 300 + count - 8))
+    with LlamaServer(
+        path, n_threads=threads, slots=n_branches, n_ctx=n_branches * (count + n_tokens + 16)
+    ) as server:
+        seconds = server.complete(
+            [[*shared, *range(1000 + 8 * n, 1008 + 8 * n)] for n in range(n_branches)], n_tokens, cache=True
+        )
+    peer = n_branches * n_tokens / seconds
+    yield at_least(
+        f"inference {n_branches} branches over {count} tokens / llama-server", rate, peer, 1.2, "tok/s"
+    )
+
+
+def _pace(threads: int, quick: bool) -> Iterator[Row]:
+    """A running stream, before and while a long prompt is prefilled beside it."""
+    path = synthetic_model("tinyllama-1.1b-q4_k_m")
+    backend = LocalBackend.load(path, LocalOptions(n_threads=threads, n_ctx=6144, cache_cells=0))
+    seconds = 4.0 if quick else 12.0
+
+    async def scenario() -> tuple[float, float]:
+        stream = backend.chat(ChatRequest((Message("user", words(20)),), SamplingParams()))
+        await anext(stream)
+
+        async def pace() -> float:
+            started, count = time.perf_counter(), 0
+            while (elapsed := time.perf_counter() - started) < seconds:
+                count += len((await anext(stream)).token_ids)
+            return count / elapsed
+
+        before = await pace()
+        long_prompt = ChatRequest((Message("user", words(2000, 3)),), SamplingParams(max_tokens=1))
+        task = asyncio.ensure_future(collect(backend.chat(long_prompt)))
+        await asyncio.sleep(0)
+        beside = await pace()
+        if task.done():
+            raise RuntimeError("the prompt was too short to measure beside")
+        task.cancel()
+        after = await pace()
+        await stream.aclose()
+        return max(before, after), beside
+
+    alone, beside = asyncio.run(scenario())
+    backend.close()
+    yield at_least("inference pace beside a 4,000-token prompt / alone", beside, alone, 0.8, "tok/s")

@@ -1,0 +1,1 @@
+"""One generator a skill; `SKILLS` in `catalogue.py` lists them with their shares and bars."""

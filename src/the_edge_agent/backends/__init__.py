@@ -1,0 +1,1 @@
+"""Edges that answer a ChatRequest; imported one by one, so that a missing extra hurts nobody else."""

@@ -1,0 +1,378 @@
+"""The local backend: llama.cpp in this process. A request becomes a prompt, tokens become chunks.
+
+Joins the event loop to the generator's thread. Knows nothing of where the model's file came from; the caller had its
+header checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Generator as Yielding
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from the_edge_agent.errors import BackendNotInstalled, UnsupportedFeature
+from the_edge_agent.gguf import read_header
+from the_edge_agent.inference import (
+    BackendInfo,
+    ChatRequest,
+    CompletionChunk,
+    Embeddings,
+    EmbedRequest,
+    SamplingParams,
+    ToolCall,
+    Usage,
+)
+from the_edge_agent.llama.adapter import LlamaAdapter
+from the_edge_agent.llama.generator import Generator
+from the_edge_agent.llama.machine import read_machine
+from the_edge_agent.llama.model import LlamaModel
+from the_edge_agent.llama.params import KvType, check_range
+from the_edge_agent.llama.plan import LoadPlan, LoadWishes, plan_load
+from the_edge_agent.llama.prompt import PromptWriter
+from the_edge_agent.llama.stream import Event, Failed, Finished, GenerationRequest, Piece
+from the_edge_agent.llama.tool_calls import may_begin_call, parse_tool_calls
+from the_edge_agent.llama.tool_prompt import resolve_rules, usable_tools
+
+logger = logging.getLogger("the_edge_agent.backends.local")
+
+BACKEND = "local"
+#: Prompts above this are rendered and tokenized on a thread, so that the event loop goes on.
+LONG_TEXT = 50_000
+MAX_DRAFT = 15
+
+
+@dataclass(frozen=True, slots=True)
+class LocalOptions:
+    """How to load and run a model; None leaves a choice to measured rules (``llama.plan``).
+
+    ``chat_format`` names a built-in chat format or is a Jinja template; None takes the file's own. ``deterministic``
+    makes text at temperature 0 independent of neighbours, chunking and resume (the default for tiny models).
+    ``lora`` gives adapters' files with their strengths (1.0 is as trained).
+    ``draft_tokens`` (up to 15) guesses ahead by prompt lookup: the same text, sooner where it repeats what was said.
+    """
+
+    n_ctx: int | None = None
+    n_threads: int | None = None
+    n_gpu_layers: int = 0
+    n_seq_max: int | None = None
+    chat_format: str | None = None
+    deterministic: bool | None = None
+    kv_type: KvType | None = None
+    flash_attention: bool | None = None
+    use_mmap: bool | None = None
+    use_mlock: bool = False
+    repack: bool | None = None
+    n_batch: int | None = None
+    cache_cells: int | None = None
+    prefill_share: float = 0.16
+    draft_tokens: int = 0
+    lora: tuple[tuple[Path, float], ...] = ()
+
+    def wishes(self) -> LoadWishes:
+        """The part that decides how the model is loaded."""
+        return LoadWishes(
+            n_ctx=self.n_ctx,
+            n_seq_max=self.n_seq_max,
+            n_threads=self.n_threads,
+            n_gpu_layers=self.n_gpu_layers,
+            deterministic=self.deterministic,
+            kv_type=self.kv_type,
+            flash_attention=self.flash_attention,
+            use_mmap=self.use_mmap,
+            use_mlock=self.use_mlock,
+            repack=self.repack,
+            n_batch=self.n_batch,
+            cache_cells=self.cache_cells,
+        )
+
+
+class LocalBackend:
+    """A loaded model that answers requests. ``open`` it; ``aclose`` it, or use ``async with LocalBackend.open(...)``."""
+
+    def __init__(self, model: LlamaModel, generator: Generator, writer: PromptWriter, plan: LoadPlan) -> None:
+        self._model = model
+        self._generator = generator
+        self._writer = writer
+        self._name = model.name
+        self.plan = plan
+
+    @classmethod
+    def open(cls, path: Path, options: LocalOptions | None = None) -> _Opening:
+        """Load the GGUF at ``path``: ``await`` it or enter it with ``async with``.
+
+        Raises BackendNotInstalled, GgufInvalid, OutOfMemory, ModelLoadFailed, TemplateInvalid, UsageError and the
+        rest of LlamaError.
+        """
+        return _Opening(path, options or LocalOptions())
+
+    @classmethod
+    def load(cls, path: Path, options: LocalOptions) -> LocalBackend:
+        """As ``open``, blocking; for threads that may wait."""
+        if importlib.util.find_spec("llama_cpp") is None:
+            raise BackendNotInstalled(
+                "the local backend needs llama.cpp, which is not installed",
+                fix="pip install 'the-edge-agent[llm-local]', or use --backend api",
+            )
+        check_range("draft_tokens", options.draft_tokens, 0, MAX_DRAFT)
+        check_range("prefill_share", options.prefill_share, 0.01, 0.99)
+        plan = plan_load(read_header(path), options.wishes(), read_machine())
+        logger.info("loading %s: %s", path.name, plan)
+        model = LlamaModel.load(path, plan.model)
+        adapters: list[tuple[LlamaAdapter, float]] = []
+        try:
+            adapters += [(LlamaAdapter.load(model, file), scale) for file, scale in options.lora]
+            writer = PromptWriter.for_model(model, options.chat_format)
+            generator = Generator(
+                model,
+                plan.context,
+                n_ctx_seq=plan.n_ctx,
+                cache_cells=plan.cache_cells,
+                prefill_share=options.prefill_share,
+                draft_tokens=options.draft_tokens,
+                adapters=adapters,
+            )
+        except BaseException:
+            model.close()
+            raise
+        finally:
+            for adapter, _ in adapters:
+                adapter.close()  # the generator's context holds them now
+        return cls(model, generator, writer, plan)
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[CompletionChunk]:
+        """Stream the answer. Closing the iterator early cancels the work within one step.
+
+        Raises ContextLengthExceeded before anything is queued, BackendTimeout, UnsupportedFeature, SchemaUnsupported,
+        UseAfterClose.
+        """
+        deadline = None if request.deadline_s is None else time.monotonic() + request.deadline_s
+        generation = await self._prepare(request, deadline)
+        gate = _ToolGate(request) if usable_tools(request) else None
+        subscription = _Subscription(asyncio.get_running_loop())
+        request_id = self._generator.submit(generation, subscription.sink)
+        ended = False
+        try:
+            async for event in subscription.events():
+                if isinstance(event, Failed):
+                    ended = True
+                    raise event.error
+                if isinstance(event, Piece):
+                    text = gate.push(event.text) if gate else event.text
+                    yield CompletionChunk(text, event.token_ids, event.logprobs)
+                else:
+                    ended = True
+                    yield self._last_chunk(event, gate)
+        finally:
+            if not ended:
+                self._generator.cancel(request_id)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Unit vectors, one a text. Raises ContextLengthExceeded for a text that is too long."""
+        ids = [self._model.vocab.tokenize(text) or [0] for text in request.texts]
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[tuple[float, ...]]] = loop.create_future()
+
+        def done(result: list[tuple[float, ...]] | Exception) -> None:
+            _call_in(loop, lambda: _settle(answer, result))
+
+        self._generator.embed(ids, done)
+        vectors = await asyncio.wait_for(answer, request.deadline_s)
+        usage = Usage(prompt_tokens=sum(map(len, ids)))
+        return Embeddings(tuple(vectors), model=self._name, backend=BACKEND, usage=usage)
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """Prompt tokens of the request."""
+        return len(await self._write(request))
+
+    async def describe(self) -> BackendInfo:
+        """The model and what it can do here."""
+        features = frozenset({"chat", "embed", "tools", "json_schema", "logprobs"})
+        return BackendInfo(BACKEND, self._name, n_ctx=self._generator.n_ctx, features=features)
+
+    async def aclose(self) -> None:
+        """Stop what is running and free the model. Safe to call twice."""
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """As ``aclose``, blocking."""
+        self._generator.close()
+        self._model.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _prepare(self, request: ChatRequest, deadline: float | None) -> GenerationRequest:
+        if not self._model.has_decoder:
+            raise UnsupportedFeature(
+                f"{self._name} is an encoder and can't chat", fix="use it for embeddings only"
+            )
+        tools = usable_tools(request)
+        grammar, trigger = _answer_grammar(request), ""
+        if tools:
+            if grammar:
+                raise UnsupportedFeature(
+                    "a response_format together with tools", fix="ask for the format in a step of its own"
+                )
+            template = self._writer.template
+            rules = resolve_rules(request, tools, native=template.knows_tools, hermes=self._writer.is_hermes)
+            grammar, trigger = rules.grammar, rules.trigger
+        sampling = request.sampling
+        if sampling.seed is None:
+            sampling = _with_seed(sampling)
+        return GenerationRequest(
+            tuple(await self._write(request)),
+            sampling,
+            grammar=grammar,
+            grammar_trigger=trigger,
+            resume_ids=request.resume_token_ids,
+            show_special=bool(tools),
+            deadline=deadline,
+        )
+
+    async def _write(self, request: ChatRequest) -> list[int]:
+        tools = usable_tools(request)
+        if sum(len(message.content) for message in request.messages) > LONG_TEXT:
+            return await asyncio.to_thread(self._writer.write, request, tools)
+        return self._writer.write(request, tools)
+
+    def _last_chunk(self, event: Finished, gate: _ToolGate | None) -> CompletionChunk:
+        text, calls = gate.finish() if gate else ("", ())
+        reason = "tool_calls" if calls and event.finish_reason == "stop" else event.finish_reason
+        return CompletionChunk(
+            text,
+            finish_reason=reason,
+            tool_calls=calls,
+            usage=event.usage,
+            timings=event.timings,
+            model=self._name,
+            backend=BACKEND,
+            n_ctx=self._generator.n_ctx,
+        )
+
+
+class _Opening(Awaitable[LocalBackend]):
+    """A backend on its way; see ``LocalBackend.open``."""
+
+    def __init__(self, path: Path, options: LocalOptions) -> None:
+        self._path = path
+        self._options = options
+        self._backend: LocalBackend | None = None
+
+    def __await__(self) -> Yielding[object, None, LocalBackend]:
+        return asyncio.to_thread(LocalBackend.load, self._path, self._options).__await__()
+
+    async def __aenter__(self) -> LocalBackend:
+        self._backend = await self
+        return self._backend
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._backend is not None:
+            await self._backend.aclose()
+
+
+class _Subscription:
+    """Events cross from the generator's thread to the event loop: one wake-up for as many as have gathered."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._events: deque[Event] = deque()
+        self._ready = asyncio.Event()
+        self._woken = False
+
+    def sink(self, event: Event) -> None:
+        """Called on the generator's thread."""
+        self._events.append(event)
+        if not self._woken:
+            self._woken = True
+            _call_in(self._loop, self._wake)
+
+    def _wake(self) -> None:
+        self._woken = False
+        self._ready.set()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """All events up to and including the last one."""
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while self._events:
+                event = self._events.popleft()
+                yield event
+                if not isinstance(event, Piece):
+                    return
+
+
+class _ToolGate:
+    """Shows text as it comes, but not what may be a tool call; says at the end which it was."""
+
+    def __init__(self, request: ChatRequest) -> None:
+        self._names = frozenset(tool.name for tool in usable_tools(request))
+        self._text = ""
+        self._shown = 0
+
+    def push(self, text: str) -> str:
+        self._text += text
+        upto = may_begin_call(self._text)
+        if upto <= self._shown:
+            return ""
+        shown, self._shown = self._text[self._shown : upto], upto
+        return shown
+
+    def finish(self) -> tuple[str, tuple[ToolCall, ...]]:
+        said, calls = parse_tool_calls(self._text, self._names)
+        return (said if calls else self._text)[self._shown :], calls
+
+
+def _answer_grammar(request: ChatRequest) -> str:
+    wanted = request.response_format
+    if wanted.type == "text":
+        return ""
+    from the_edge_agent.inference.json_schema import json_object_gbnf, schema_to_gbnf
+
+    if wanted.type == "json_object":
+        return json_object_gbnf()
+    if wanted.schema is None:
+        raise UnsupportedFeature("response_format json_schema without a schema", fix="give the schema")
+    return schema_to_gbnf(wanted.schema)
+
+
+def _with_seed(sampling: SamplingParams) -> SamplingParams:
+    return (
+        replace(sampling, seed=random.SystemRandom().getrandbits(32))
+        if sampling.temperature > 0
+        else sampling
+    )
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    try:
+        loop.call_soon_threadsafe(callback)
+    except RuntimeError:  # the loop is closed: nobody listens any more
+        logger.debug("an event came after its loop was closed")
+
+
+def _settle(
+    answer: asyncio.Future[list[tuple[float, ...]]], result: list[tuple[float, ...]] | Exception
+) -> None:
+    if answer.done():
+        return
+    if isinstance(result, Exception):
+        answer.set_exception(result)
+    else:
+        answer.set_result(result)

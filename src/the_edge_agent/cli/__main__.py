@@ -1,0 +1,8 @@
+"""``python -m the_edge_agent.cli``: the same as ``tea``."""
+
+import sys
+
+from the_edge_agent.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Finds llama.cpp's ctypes bindings and the library they need, and loads both once.
+
+The bindings are ``llama_cpp.llama_cpp``, the low-level module of llama-cpp-python. Importing it the ordinary way runs
+the package's ``__init__``, which pulls numpy, jinja2 and the high-level API: 330 ms against 45 ms measured, and numpy
+besides. So the package is put in place unexecuted while its one submodule is imported, and taken away again: whoever
+imports ``llama_cpp`` later gets the real, whole package, sharing this submodule.
+
+The library is looked for in LLAMA_CPP_LIB_PATH, then in PREFIX/lib/tea-llama (where packaging/llama/build.py puts it),
+then where a llama-cpp-python wheel carries its own. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from the_edge_agent.errors import LibraryMissing
+from the_edge_agent.llama.abi import check_layout, library_path
+
+LIBRARY_DIR = "tea-llama"
+PATH_VARIABLE = "LLAMA_CPP_LIB_PATH"
+INSTALL_HINT = "install it with: pip install 'the-edge-agent[llm-local]' (in a checkout: make setup)"
+#: Instruction sets whose absence ends the process; other CPU flags come and go with kernels.
+ISA_PREFIXES = ("avx", "amx", "bmi", "f16c", "fma", "sse", "ssse", "asimd", "sve", "i8mm", "bf16")
+
+_lock = threading.Lock()
+_loaded: Any = None
+
+
+def load_bindings() -> Any:
+    """The ctypes module, loaded and checked on the first call.
+
+    Raises LibraryMissing where bindings or library are absent or built for another CPU, AbiMismatch where they disagree.
+    """
+    global _loaded  # noqa: PLW0603 - one library a process, as the dynamic loader has it
+    with _lock:
+        if _loaded is None:
+            _loaded = _load()
+    return _loaded
+
+
+def _load() -> Any:
+    spec = importlib.machinery.PathFinder.find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        raise LibraryMissing("llama-cpp-python is not installed", fix=INSTALL_HINT)
+    library_dir = find_library_dir(Path(sys.prefix))
+    if library_dir is not None:
+        check_build(library_dir, Path(spec.origin))
+    try:
+        with _library_path(library_dir), _bare_package(spec):
+            bindings: Any = importlib.import_module("llama_cpp.llama_cpp")
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        raise LibraryMissing(f"libllama can't be loaded: {error}", fix=INSTALL_HINT) from error
+    check_layout(bindings)
+    _load_cpu_variants(bindings)
+    return bindings
+
+
+def find_library_dir(prefix: Path) -> Path | None:
+    """The folder that holds libllama for this prefix; None leaves it to the bindings."""
+    if PATH_VARIABLE in os.environ:
+        return Path(os.environ[PATH_VARIABLE])
+    folder = prefix / "lib" / LIBRARY_DIR
+    return folder if folder.is_dir() else None
+
+
+def check_build(library_dir: Path, package_init: Path) -> None:
+    """Refuse a library whose build.json names other bindings or instructions that this CPU lacks."""
+    try:
+        build = json.loads((library_dir / "build.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    declared = re.search(r'__version__ = "([^"]+)"', package_init.read_text(encoding="utf-8"))
+    wanted = str(build.get("bindings_version", ""))
+    if wanted and declared and wanted != declared[1]:
+        raise LibraryMissing(
+            f"libllama was built for llama-cpp-python {wanted}, installed is {declared[1]}",
+            place=str(library_dir),
+            fix="build it again (make setup)",
+        )
+    lacking = missing_instructions(str(build.get("cpu_features", "")), _read_cpu_flags())
+    if lacking:
+        raise LibraryMissing(
+            f"libllama was built for another CPU; this one lacks {', '.join(lacking)}",
+            place=str(library_dir),
+            fix="build it again on this machine (make setup)",
+        )
+
+
+def missing_instructions(built_for: str, present: str) -> list[str]:
+    """Instruction sets in ``built_for`` that ``present`` lacks (both space-separated); empty if either is unknown."""
+    if not built_for or not present or built_for == "any":
+        return []
+    wanted = {flag for flag in built_for.split() if flag.startswith(ISA_PREFIXES)}
+    return sorted(wanted - set(present.split()))
+
+
+def _read_cpu_flags() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:  # noqa: PTH123 - a bounded read
+            head = file.read(16_384)
+    except OSError:
+        return ""
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", head, re.MULTILINE)
+    return line[1] if line else ""
+
+
+@contextmanager
+def _library_path(folder: Path | None) -> Generator[None]:
+    """The variable that the bindings read while they are imported, set for just that long."""
+    if folder is None or PATH_VARIABLE in os.environ:
+        yield
+        return
+    os.environ[PATH_VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[PATH_VARIABLE]
+
+
+@contextmanager
+def _bare_package(spec: importlib.machinery.ModuleSpec) -> Generator[None]:
+    """``llama_cpp`` as an unexecuted package, unless the real one is there already."""
+    if "llama_cpp" in sys.modules:
+        yield
+        return
+    sys.modules["llama_cpp"] = importlib.util.module_from_spec(spec)
+    try:
+        yield
+    finally:
+        del sys.modules["llama_cpp"]
+
+
+def _load_cpu_variants(bindings: Any) -> None:
+    """In a dispatch build the CPU backends are plugins; ggml picks the best one for this machine."""
+    folder = Path(library_path(bindings)).parent
+    if not any(folder.glob("*ggml-cpu-*")):
+        return
+    name = next(folder.glob("*ggml.*"), None)
+    if name is None:
+        raise LibraryMissing("libggml is not beside libllama", place=str(folder), fix=INSTALL_HINT)
+    load_all = ctypes.CDLL(str(name)).ggml_backend_load_all_from_path
+    load_all.argtypes, load_all.restype = [ctypes.c_char_p], None
+    load_all(os.fsencode(folder))

@@ -1,0 +1,62 @@
+"""A model inside the daemon: how it is started, what is counted about it, what people see of it. Values; no rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from the_edge_agent.inference import BackendInfo
+from the_edge_agent.runtime.schedule import Model
+from the_edge_agent.runtime.worker_process import WorkerProcess, WorkerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedModel:
+    """A model that may be loaded: how the scheduler sees it at first, and how its worker is started."""
+
+    model: Model
+    spec: WorkerSpec
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A model as people see it. ``pid`` 0 where no worker runs."""
+
+    name: str
+    phase: str
+    size_bytes: int
+    pid: int
+    active: int
+    waiting: int
+    slots: int
+    pinned: bool
+    info: BackendInfo
+    loaded_at_s: float
+    last_used_at_s: float
+    """Seconds since the epoch, 0 for never."""
+    requests: int
+    tokens: int
+    crashes: int
+    resumed: int
+    failure: str
+    keep_alive_s: float | None
+
+
+@dataclass(slots=True)
+class Record:
+    """What is counted about a model over all its workers."""
+
+    spec: WorkerSpec
+    info: BackendInfo
+    worker: WorkerProcess | None = None
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    pid: int = 0
+    loaded_at_s: float = 0.0
+    last_used_at_s: float = 0.0
+    requests: int = 0
+    tokens: int = 0
+    crashes: int = 0
+    resumed: int = 0
+    log_lines: Sequence[str] = ()
+    changed: asyncio.Event = field(default_factory=asyncio.Event)

@@ -1,0 +1,1 @@
+"""``services.binpb``: the compiled ``proto/`` files, written by ``proto/generate.sh``."""

@@ -1,0 +1,434 @@
+"""OpenAI's chat completions, completions and embeddings: bodies to requests, chunks to events. Pure.
+
+Fields that would change the answer and aren't supported are refused by name; fields that only label a request are ignored.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from the_edge_agent.backends.runtime_wire import finite
+from the_edge_agent.errors import UnsupportedFeature
+from the_edge_agent.inference import (
+    ChatRequest,
+    Completion,
+    CompletionChunk,
+    Embeddings,
+    EmbedRequest,
+    Message,
+    ResponseFormat,
+    SamplingParams,
+    TokenLogprob,
+    Tool,
+    ToolCall,
+    Usage,
+)
+from the_edge_agent.runtime.daemon import Ask
+from the_edge_agent.serving.fields import (
+    Body,
+    check_schema_size,
+    decode_image,
+    flag_field,
+    list_field,
+    number_field,
+    object_field,
+    seed_field,
+    text_field,
+    texts_field,
+    whole_field,
+    wrong,
+)
+
+#: What changes the answer and is not done, with the values that mean "leave it".
+REFUSED: Mapping[str, tuple[Any, ...]] = {
+    "n": (None, 1),
+    "best_of": (None, 1),
+    "logit_bias": (None, {}),
+    "functions": (None, []),
+    "audio": (None,),
+    "ignore_eos": (None, False),
+    "suffix": (None, ""),
+    "echo": (None, False),
+}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """A parsed body. ``wants_usage``: the stream's last event carries the usage."""
+
+    ask: Ask
+    stream: bool
+    wants_usage: bool
+
+
+def parse_chat(body: Body, schema_bytes: int = 256_000) -> ChatCall:
+    """A chat completion's body. Raises ActionParamsInvalid, UnsupportedFeature."""
+    refuse_unsupported(body)
+    logprobs = None
+    if flag_field(body, "logprobs"):
+        logprobs = whole_field(body, "top_logprobs") or 0
+    messages = tuple(_parse_message(item, place) for place, item in enumerate(list_field(body, "messages")))
+    if not messages:
+        raise wrong("messages", body.get("messages"), "give at least one message")
+    tools = tuple(
+        _parse_tool(item, place, schema_bytes) for place, item in enumerate(list_field(body, "tools"))
+    )
+    request = ChatRequest(
+        messages=messages,
+        sampling=parse_sampling(body, logprobs),
+        model=text_field(body, "model"),
+        level=_parse_level(body),
+        tools=tools,
+        tool_choice=_parse_tool_choice(body.get("tool_choice"), tools),
+        parallel_tool_calls=flag_field(body, "parallel_tool_calls", default=True),
+        response_format=_parse_response_format(object_field(body, "response_format"), schema_bytes),
+        deadline_s=_parse_deadline(body),
+        privacy="may-leave" if text_field(body, "privacy") == "may-leave" else "local-only",
+    )
+    options = object_field(body, "stream_options")
+    return ChatCall(
+        _parse_ask(body, request), flag_field(body, "stream"), flag_field(options, "include_usage")
+    )
+
+
+def parse_completion(body: Body) -> ChatCall:
+    """A text completion's body: the prompt becomes one user message of the model's chat template."""
+    refuse_unsupported(body)
+    prompts = texts_field(body, "prompt")
+    if len(prompts) != 1:
+        raise wrong("prompt", body.get("prompt"), "give one string; send several prompts as several requests")
+    request = ChatRequest(
+        (Message("user", prompts[0]),),
+        parse_sampling(body, whole_field(body, "logprobs")),
+        text_field(body, "model"),
+        deadline_s=_parse_deadline(body),
+    )
+    options = object_field(body, "stream_options")
+    return ChatCall(
+        _parse_ask(body, request), flag_field(body, "stream"), flag_field(options, "include_usage")
+    )
+
+
+def parse_embeddings(body: Body) -> tuple[EmbedRequest, bool]:
+    """An embeddings body, and whether vectors are wanted as base64."""
+    if body.get("dimensions") is not None:
+        raise UnsupportedFeature("embeddings can't be cut to other dimensions", place="dimensions")
+    texts = texts_field(body, "input")
+    if not texts:
+        raise wrong(
+            "input", body.get("input"), "give a string or a list of strings (token ids are not taken)"
+        )
+    encoding = text_field(body, "encoding_format", "float")
+    if encoding not in ("float", "base64"):
+        raise wrong("encoding_format", encoding, "give float or base64")
+    return EmbedRequest(texts, text_field(body, "model"), _parse_deadline(body)), encoding == "base64"
+
+
+def refuse_unsupported(body: Body) -> None:
+    """Refuse what would change the answer and isn't done. Raises UnsupportedFeature."""
+    for name, harmless in REFUSED.items():
+        if body.get(name) not in harmless:
+            raise UnsupportedFeature(f"{name} is not supported", place=name, fix="leave it out")
+    if any(item != "text" for item in list_field(body, "modalities")):
+        raise UnsupportedFeature("only text comes out", place="modalities", fix="leave it out")
+
+
+def parse_sampling(body: Body, logprobs: int | None) -> SamplingParams:
+    """Sampling by OpenAI's and llama.cpp's names. Raises ActionParamsInvalid."""
+    limit = whole_field(body, "max_completion_tokens")
+    return SamplingParams(
+        max_tokens=limit if limit is not None else whole_field(body, "max_tokens"),
+        temperature=number_field(body, "temperature", 0.0),
+        top_p=number_field(body, "top_p", 1.0),
+        top_k=whole_field(body, "top_k") or 0,
+        min_p=number_field(body, "min_p", 0.0),
+        seed=seed_field(body),
+        stop=texts_field(body, "stop"),
+        repeat_penalty=number_field(body, "repeat_penalty", 1.0),
+        frequency_penalty=number_field(body, "frequency_penalty", 0.0),
+        presence_penalty=number_field(body, "presence_penalty", 0.0),
+        logprobs=logprobs,
+    )
+
+
+def _parse_ask(body: Body, request: ChatRequest) -> Ask:
+    priority = whole_field(body, "priority") or 0
+    if abs(priority) > 1000:
+        raise wrong("priority", priority, "give a number from -1000 (first) to 1000 (last)")
+    return Ask(request, priority, flag_field(body, "escalate"), texts_field(body, "must_contain"))
+
+
+def _parse_level(body: Body) -> Any:
+    level = text_field(body, "level") or None
+    if level not in (None, "operational", "tactical", "strategic"):
+        raise wrong("level", level, "give operational, tactical or strategic")
+    return level
+
+
+def _parse_deadline(body: Body) -> float | None:
+    deadline_s = number_field(body, "deadline_s", 0.0)
+    if deadline_s < 0:
+        raise wrong("deadline_s", deadline_s, "give seconds above 0")
+    return deadline_s or None
+
+
+def _parse_message(item: Any, place: int) -> Message:
+    name = f"messages[{place}]"
+    if not isinstance(item, dict):
+        raise wrong(name, item, "give an object with role and content")
+    message = cast("dict[str, Any]", item)
+    role = ROLES.get(text_field(message, "role"))
+    if role is None:
+        raise wrong(f"{name}.role", message.get("role"), f"give one of {', '.join(ROLES)}")
+    content, images = _parse_content(message.get("content"), name)
+    return Message(
+        cast("Any", role),
+        content,
+        images=images,
+        tool_calls=tuple(_parse_tool_call(call, name) for call in list_field(message, "tool_calls")),
+        tool_call_id=text_field(message, "tool_call_id"),
+        name=text_field(message, "name"),
+    )
+
+
+def _parse_content(content: Any, name: str) -> tuple[str, tuple[Any, ...]]:
+    if content is None:
+        return "", ()
+    if isinstance(content, str):
+        return content, ()
+    if not isinstance(content, list):
+        raise wrong(f"{name}.content", content, "give a string or a list of parts")
+    texts: list[str] = []
+    images: list[Any] = []
+    for part in cast("list[Any]", content):
+        if not isinstance(part, dict):
+            raise wrong(f"{name}.content", part, "give parts as objects")
+        kind = cast("dict[str, Any]", part).get("type")
+        if kind in ("text", "input_text", "output_text"):
+            texts.append(text_field(cast("Body", part), "text"))
+        elif kind == "image_url":
+            images.append(
+                decode_image(
+                    text_field(object_field(cast("Body", part), "image_url"), "url"), f"{name}.content"
+                )
+            )
+        else:
+            raise UnsupportedFeature(f"content parts of type {kind!r} are not taken", place=f"{name}.content")
+    return "".join(texts), tuple(images)
+
+
+def _parse_tool_call(call: Any, name: str) -> ToolCall:
+    if not isinstance(call, dict):
+        raise wrong(f"{name}.tool_calls", call, "give objects")
+    tree = cast("dict[str, Any]", call)
+    function = object_field(tree, "function")
+    return ToolCall(
+        text_field(tree, "id"), text_field(function, "name"), text_field(function, "arguments", "{}")
+    )
+
+
+def _parse_tool(item: Any, place: int, schema_bytes: int) -> Tool:
+    name = f"tools[{place}]"
+    if not isinstance(item, dict) or cast("dict[str, Any]", item).get("type", "function") != "function":
+        raise wrong(name, item, 'give {"type": "function", "function": {...}}')
+    tree = cast("dict[str, Any]", item)
+    function = object_field(tree, "function") or tree
+    if not text_field(function, "name"):
+        raise wrong(f"{name}.function.name", function.get("name"), "name the function")
+    parameters = object_field(function, "parameters") or {"type": "object", "properties": {}}
+    check_schema_size(parameters, schema_bytes, f"{name}.function.parameters")
+    return Tool(text_field(function, "name"), text_field(function, "description"), parameters)
+
+
+def _parse_tool_choice(choice: Any, tools: tuple[Tool, ...]) -> str:
+    if choice is None:
+        return "auto"
+    if isinstance(choice, dict):
+        tree = cast("dict[str, Any]", choice)
+        choice = text_field(object_field(tree, "function"), "name") or text_field(tree, "name")
+        if choice not in {tool.name for tool in tools}:
+            raise wrong("tool_choice", choice, "name one of the tools")
+        return cast("str", choice)
+    if choice not in ("auto", "none", "required"):
+        raise wrong("tool_choice", choice, "give auto, none, required or a function")
+    return cast("str", choice)
+
+
+def _parse_response_format(tree: Body, schema_bytes: int) -> ResponseFormat:
+    kind = text_field(tree, "type", "text")
+    if kind in ("text", "json_object") and "schema" not in tree:
+        return ResponseFormat(cast("Any", kind))
+    if kind not in ("json_schema", "json_object"):
+        raise wrong("response_format.type", kind, "give text, json_object or json_schema")
+    wrapper = (
+        object_field(tree, "json_schema") or tree
+    )  # llama.cpp takes {"type": "json_object", "schema": ...}
+    if not isinstance(wrapper.get("schema"), dict):
+        raise wrong("response_format.json_schema.schema", wrapper.get("schema"), "give a JSON schema")
+    check_schema_size(wrapper["schema"], schema_bytes, "response_format.json_schema.schema")
+    return ResponseFormat("json_schema", wrapper["schema"], text_field(wrapper, "name", "output"))
+
+
+# Answers.
+
+
+def usage_tree(usage: Usage) -> dict[str, Any]:
+    """OpenAI's usage object."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+    }
+
+
+def logprobs_tree(logprobs: tuple[TokenLogprob, ...]) -> dict[str, Any]:
+    """OpenAI's logprobs of chat completions."""
+    return {
+        "content": [
+            {
+                "token": entry.token,
+                "logprob": finite(entry.logprob),
+                "bytes": list(entry.token.encode("utf-8", "surrogatepass")),
+                "top_logprobs": [
+                    {
+                        "token": token,
+                        "logprob": finite(value),
+                        "bytes": list(token.encode("utf-8", "surrogatepass")),
+                    }
+                    for token, value in entry.top
+                ],
+            }
+            for entry in logprobs
+        ]
+    }
+
+
+def tool_call_tree(call: ToolCall, index: int | None = None) -> dict[str, Any]:
+    """A tool call; with its index in deltas."""
+    tree = {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+    return tree if index is None else {"index": index, **tree}
+
+
+def timings_tree(completion: Completion | CompletionChunk) -> dict[str, Any]:
+    """Where the time went, in llama.cpp's names and milliseconds."""
+    timings = completion.timings
+    if timings is None:
+        return {}
+    return {
+        "queue_ms": round(timings.queue_s * 1000, 3),
+        "prompt_ms": round(timings.prefill_s * 1000, 3),
+        "predicted_ms": round(timings.decode_s * 1000, 3),
+    }
+
+
+def completion_tree(
+    completion: Completion, *, answer_id: str, created: int, model: str, reason: str, chat: bool
+) -> dict[str, Any]:
+    """A whole answer as a chat completion, or as a text completion."""
+    choice: dict[str, Any] = {"index": 0, "finish_reason": completion.finish_reason}
+    if chat:
+        message: dict[str, Any] = {"role": "assistant", "content": completion.text, "refusal": None}
+        if completion.tool_calls:
+            message["tool_calls"] = [tool_call_tree(call) for call in completion.tool_calls]
+            message["content"] = completion.text or None
+        choice["message"] = message
+    else:
+        choice["text"] = completion.text
+    choice["logprobs"] = logprobs_tree(completion.logprobs) if completion.logprobs else None
+    return {
+        "id": answer_id,
+        "object": "chat.completion" if chat else "text_completion",
+        "created": created,
+        "model": model,
+        "choices": [choice],
+        "usage": usage_tree(completion.usage),
+        "timings": timings_tree(completion),
+        "route_reason": reason,
+        "notices": list(completion.notices),
+    }
+
+
+class ChunkWriter:
+    """Chunks of one stream as server-sent events; the parts that never change are written once."""
+
+    def __init__(self, *, answer_id: str, created: int, model: str, wants_usage: bool, chat: bool) -> None:
+        head = {
+            "id": answer_id,
+            "object": "chat.completion.chunk" if chat else "text_completion",
+            "created": created,
+            "model": model,
+        }
+        self._head = json.dumps(head, separators=(",", ":"))[:-1]
+        self._chat = chat
+        self._wants_usage = wants_usage
+        self._usage_null = ',"usage":null' if wants_usage else ""
+        self._is_first = True
+
+    def events(self, chunk: CompletionChunk, reason: str = "") -> bytes:
+        """The events of one chunk; those of the last one end with ``[DONE]``."""
+        text = ""
+        if self._is_first:
+            self._is_first = False
+            if self._chat:
+                text = self._event('{"role":"assistant","content":""}', "null")
+        if chunk.text or chunk.logprobs:
+            logprobs = json.dumps(logprobs_tree(chunk.logprobs)) if chunk.logprobs else "null"
+            text += self._event(self._delta(chunk.text), "null", logprobs)
+        if chunk.finish_reason is not None:
+            text += self._ending(chunk, reason)
+        return text.encode()
+
+    def _delta(self, text: str) -> str:
+        return f'{{"content":{json.dumps(text)}}}' if self._chat else json.dumps(text)
+
+    def _event(self, delta: str, finish: str, logprobs: str = "null", more: str = "") -> str:
+        name = "delta" if self._chat else "text"
+        return (
+            f'data: {self._head},"choices":[{{"index":0,"{name}":{delta},"logprobs":{logprobs},'
+            f'"finish_reason":{finish}}}]{self._usage_null}{more}}}\n\n'
+        )
+
+    def _ending(self, chunk: CompletionChunk, reason: str) -> str:
+        text = ""
+        if chunk.tool_calls:
+            calls = [tool_call_tree(call, index) for index, call in enumerate(chunk.tool_calls)]
+            text += self._event(json.dumps({"tool_calls": calls}), "null")
+        more = json.dumps(
+            {"route_reason": reason, "notices": list(chunk.notices), "timings": timings_tree(chunk)}
+        )
+        text += self._event(
+            "{}" if self._chat else '""', json.dumps(chunk.finish_reason), more="," + more[1:-1]
+        )
+        if self._wants_usage:
+            usage = json.dumps(usage_tree(chunk.usage or Usage()))
+            text += f'data: {self._head},"choices":[],"usage":{usage}}}\n\n'
+        return text + "data: [DONE]\n\n"
+
+
+def embeddings_tree(embeddings: Embeddings, model: str, *, as_base64: bool) -> dict[str, Any]:
+    """OpenAI's list of embeddings."""
+
+    def encoded(vector: tuple[float, ...]) -> Any:
+        return (
+            base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode() if as_base64 else list(vector)
+        )
+
+    return {
+        "object": "list",
+        "model": model,
+        "data": [
+            {"object": "embedding", "index": index, "embedding": encoded(vector)}
+            for index, vector in enumerate(embeddings.vectors)
+        ],
+        "usage": {
+            "prompt_tokens": embeddings.usage.prompt_tokens,
+            "total_tokens": embeddings.usage.prompt_tokens,
+        },
+    }

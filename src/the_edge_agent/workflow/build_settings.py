@@ -1,0 +1,241 @@
+"""``settings``, ``config``, ``retry`` and the schema fields as frozen values. Knows nothing of nodes but their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from the_edge_agent.workflow.document import Array, Object, Scalar, Value
+from the_edge_agent.workflow.input_schema import Field, check
+from the_edge_agent.workflow.near import did_you_mean
+from the_edge_agent.workflow.nodes import (
+    ApiSettings,
+    Config,
+    LlmSettings,
+    Node,
+    Permissions,
+    Retry,
+    Settings,
+)
+from the_edge_agent.workflow.pattern import Pattern, PatternInvalid
+from the_edge_agent.workflow.reading import Reader, Record
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+
+
+def build_settings(reader: Reader, record: Record) -> Settings:
+    """The ``settings`` of a file, the defaults where it has none."""
+    value = record.get("settings")
+    settings = None if value is None else reader.record(value, "settings")
+    if settings is None:
+        return Settings()
+    parallel = _inner(reader, settings, "parallel")
+    handling = _inner(reader, settings, "error_handling")
+    checkpoint = _inner(reader, settings, "checkpoint")
+    defaults = Settings()
+    return Settings(
+        llm=_llm(reader, settings),
+        max_steps=settings.get("max_steps", defaults.max_steps),
+        max_concurrency=_of(parallel, "max_concurrency", defaults.max_concurrency),
+        fail_fast=_of(parallel, "fail_fast", defaults.fail_fast),
+        permissions=_permissions(_inner(reader, settings, "permissions")),
+        on_error=_of(handling, "on_error", defaults.on_error),
+        retry=build_retry(reader, handling.get("retry")) if handling is not None else Retry(),
+        checkpoint_sync=_of(checkpoint, "sync", defaults.checkpoint_sync),
+    )
+
+
+def _inner(reader: Reader, record: Record, key: str) -> Record | None:
+    value = record.get(key)
+    return None if value is None else reader.record(value, key)
+
+
+def _of(record: Record | None, key: str, default: Any) -> Any:
+    return default if record is None else record.get(key, default)
+
+
+def _llm(reader: Reader, settings: Record) -> LlmSettings:
+    record = _inner(reader, settings, "llm")
+    if record is None:
+        return LlmSettings()
+    api = _inner(reader, record, "api")
+    if api is not None:
+        url = api.get("base_url", "")
+        if url and not url.startswith(("http://", "https://")):
+            reader.refusals.add(
+                api.at("base_url"), f"'base_url' is {url[:60]!r}", "begin it with https:// or http://"
+            )
+        if api.get("key_env") and not _VARIABLE.match(api.get("key_env")):
+            reader.refusals.add(
+                api.at("key_env"),
+                "'key_env' is no variable's name",
+                "name an environment variable; the key itself never stands in the file",
+            )
+    return LlmSettings(
+        backend=record.get("backend"),
+        model=record.get("model"),
+        model_path=record.get("model_path"),
+        n_ctx=record.get("n_ctx"),
+        n_threads=record.get("n_threads"),
+        n_gpu_layers=record.get("n_gpu_layers"),
+        chat_format=record.get("chat_format"),
+        api=ApiSettings(_of(api, "base_url", ""), _of(api, "model", ""), _of(api, "key_env", "")),
+        fallback=record.get("fallback", "error"),
+    )
+
+
+def _permissions(record: Record | None) -> Permissions:
+    defaults = Permissions()
+    if record is None:
+        return defaults
+    return Permissions(
+        net=frozenset(record.get("net", ())),
+        files=tuple(record.get("files", defaults.files)),
+        code=record.get("code", False),
+        tools=frozenset(record.get("tools", ())),
+    )
+
+
+def build_retry(reader: Reader, value: Value | None) -> Retry:
+    """A ``retry`` object."""
+    record = None if value is None else reader.record(value, "retry")
+    if record is None:
+        return Retry()
+    defaults = Retry()
+    return Retry(
+        max_attempts=record.get("max_attempts", defaults.max_attempts),
+        backoff_s=float(record.get("backoff_s", defaults.backoff_s)),
+        max_backoff_s=float(record.get("max_backoff_s", defaults.max_backoff_s)),
+        on=record.get("on", ()),
+    )
+
+
+def build_config(reader: Reader, record: Record, nodes: Sequence[Node]) -> Config:
+    """The ``config`` of a file; its interrupts name nodes that exist."""
+    value = record.get("config")
+    config = None if value is None else reader.record(value, "config")
+    if config is None:
+        return Config()
+    names = {node.name for node in nodes}
+    for key in ("interrupt_before", "interrupt_after"):
+        if not config.has(key):
+            continue
+        value = config.at(key)
+        for name, entry in zip(
+            config.get(key, ()), value.entries if isinstance(value, Array) else [value], strict=False
+        ):
+            if name not in names:
+                reader.refusals.add(entry, f"there is no node {name[:60]!r}", did_you_mean(name, names))
+    return Config(
+        raise_exceptions=config.get("raise_exceptions", False),
+        interrupt_before=frozenset(config.get("interrupt_before", ())),
+        interrupt_after=frozenset(config.get("interrupt_after", ())),
+    )
+
+
+# --- fields -------------------------------------------------------------------------------------------------------
+
+
+def build_fields(reader: Reader, record: Record, key: str) -> dict[str, Field]:
+    """The fields of a schema key of the file."""
+    value = record.get(key)
+    table = "state_field" if key == "state_schema" else "input_field"
+    return _fields(reader, value, table) if isinstance(value, Object) else {}
+
+
+def _fields(reader: Reader, value: Object, table: str) -> dict[str, Field]:
+    found = {name: _field(reader, entry, table, name) for name, entry in value.entries.items()}
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _field(reader: Reader, value: Value, table: str, name: str) -> Field | None:
+    record = reader.record(value, table, f"the field {name!r}")
+    if record is None:
+        return None
+    kind = record.get("type", "any")
+    for keys, kinds in _MEANT_FOR:
+        for key in keys:
+            if record.has(key) and kind not in (*kinds, "any"):
+                reader.refusals.add(
+                    record.key(key),
+                    f"{key!r} has no effect on the type {kind}",
+                    f"it is meant for {' and '.join(kinds)}",
+                )
+    for low, high in (("min", "max"), ("min_length", "max_length")):
+        if (
+            record.get(low) is not None
+            and record.get(high) is not None
+            and record.get(low) > record.get(high)
+        ):
+            reader.refusals.add(record.at(low), f"{low!r} is more than {high!r}", "swap them")
+    inner = record.get("items")
+    properties = record.get("properties")
+    entry = Field(
+        type=kind,
+        required=record.get("required", False),
+        default=record.get("default"),
+        has_default=record.has("default"),
+        min=record.get("min"),
+        max=record.get("max"),
+        min_length=record.get("min_length"),
+        max_length=record.get("max_length"),
+        pattern=_pattern(reader, record),
+        choices=tuple(record.get("choices", ())),
+        items=None if inner is None else _field(reader, inner, "input_field", "items"),
+        properties=_fields(reader, properties, "input_field") if isinstance(properties, Object) else {},
+        description=record.get("description", ""),
+    )
+    if entry.has_default and entry.default is not None:
+        _, problems = check({name: entry}, {name: entry.default}, "default", closed=False)
+        for problem in problems:
+            reader.refusals.add(record.at("default"), f"the default {problem.what}", problem.fix)
+    return entry
+
+
+_MEANT_FOR = (
+    (("min", "max"), ("integer", "number")),
+    (("min_length", "max_length"), ("string", "array")),
+    (("pattern",), ("string",)),
+    (("items",), ("array",)),
+    (("properties",), ("object",)),
+)
+
+
+def _pattern(reader: Reader, record: Record) -> Pattern | None:
+    text = record.get("pattern")
+    if text is None:
+        return None
+    try:
+        return Pattern(text)
+    except PatternInvalid as error:
+        reader.refusals.add(
+            record.at("pattern"), f"the pattern can't be used: {error}", "write a simpler one"
+        )
+        return None
+
+
+def build_initial_state(reader: Reader, record: Record, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """``initial_state``, checked against ``state_schema``, over the defaults that stand there."""
+    given: dict[str, Any] = record.get("initial_state") or {}
+    defaults = {name: entry.default for name, entry in fields.items() if entry.has_default}
+    if fields and given:
+        given, problems = check(fields, given, "initial_state", closed=False)
+        for problem in problems:
+            reader.refusals.add(record.at("initial_state"), f"{problem.place} {problem.what}", problem.fix)
+    return {
+        **defaults,
+        **{key: value for key, value in given.items() if value is not None or key not in defaults},
+    }
+
+
+def build_reducers(record: Record) -> dict[str, str]:
+    """The reducer of each key of ``state_schema`` that declares one."""
+    value = record.get("state_schema")
+    found: dict[str, str] = {}
+    for name, entry in value.entries.items() if isinstance(value, Object) else ():
+        if isinstance(entry, Object):
+            reducer = entry.entries.get("reducer")
+            if isinstance(reducer, Scalar) and isinstance(reducer.value, str):
+                found[name] = reducer.value
+    return found

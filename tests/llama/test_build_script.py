@@ -1,0 +1,96 @@
+"""The build script's decisions: what makes two builds interchangeable, and that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def build():
+    spec = importlib.util.spec_from_file_location(
+        "tea_build_script", ROOT / "packaging" / "llama" / "build.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules[spec.name]
+
+
+@pytest.fixture
+def plan(build):
+    return build.Plan("lib", "native", "none", "1.0", "a" * 64, "c++ 12", "avx2 fma")
+
+
+def test_the_pin_is_read_from_the_lock(build):
+    version, sha256 = build.read_lock()
+    assert version.count(".") == 2
+    assert len(sha256) == 64
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"target": "server"}, {"cpu": "dispatch"}, {"gpu": "cuda"}, {"source_sha256": "b" * 64}, {"compiler": "c++ 13"}, {"cpu_features": "avx2"}],
+)  # fmt: skip
+def test_builds_that_differ_in_anything_that_matters_have_entries_of_their_own(plan, change):
+    assert replace(plan, **change).key != plan.key
+
+
+def test_equal_plans_share_an_entry(plan):
+    assert replace(plan).key == plan.key
+
+
+def test_an_entry_is_only_copied_from(build, plan, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    built = []
+
+    def fake_build(ready, plan, scratch, jobs):
+        built.append(plan.key)
+        (ready / "libllama.so.0").write_text("library")
+        (ready / "libllama.so").symlink_to("libllama.so.0")
+
+    monkeypatch.setattr(build, "build_into", fake_build)
+    entry = build.ensure_entry(plan, 1)
+    assert build.ensure_entry(plan, 1) == entry
+    assert len(built) == 1
+    target = tmp_path / "venv" / "lib" / "tea-llama"
+    build.replace_folder(target, list(entry.iterdir()))
+    (target / "libllama.so.0").write_text("changed")
+    assert (entry / "libllama.so.0").read_text() == "library"
+    assert (target / "libllama.so").is_symlink()
+    build.replace_folder(target, list(entry.iterdir()))
+    assert (target / "libllama.so").read_text() == "library"
+    assert [path.name for path in target.parent.iterdir()] == ["tea-llama"]
+
+
+def test_a_build_that_fails_leaves_no_entry(build, plan, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def broken_build(ready, plan, scratch, jobs):
+        (ready / "half").write_text("half")
+        raise build.BuildFailed("the compiler said no")
+
+    monkeypatch.setattr(build, "build_into", broken_build)
+    with pytest.raises(build.BuildFailed):
+        build.ensure_entry(plan, 1)
+    assert list((tmp_path / "the-edge-agent" / "llama").iterdir()) == []
+
+
+def test_a_static_server_for_any_cpu_is_refused(build):
+    with pytest.raises(build.BuildFailed, match="use --cpu native"):
+        build.resolve_plan("server", "dispatch", "none")
+
+
+def test_only_instruction_sets_are_part_of_the_key(build):
+    features = build.read_cpu_features().split()
+    if sys.platform == "linux":
+        assert all(feature.startswith(build.ISA_PREFIXES) for feature in features)
