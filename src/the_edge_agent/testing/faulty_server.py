@@ -18,7 +18,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -193,20 +193,21 @@ class FaultyServer:
         start, end = span
         whole = fault.kind not in ("drop", "stall", "trickle")
         stop = end if whole else min(start + fault.after_bytes, end)
+        # Counted before they go: who has read the last byte may look at the count at once.
         if fault.kind == "wrong-bytes":
-            connection.sendall(body.flipped(start, end))
             request.sent_bytes += end - start
+            connection.sendall(body.flipped(start, end))
             return True
-        for sent in body.send(connection, start, stop):
-            request.sent_bytes += sent
+        request.sent_bytes += stop - start
+        request.sent_bytes -= stop - start - body.send(connection, start, stop)
         if fault.kind == "stall":
             self._wait_for_leaving(connection)
         elif fault.kind == "trickle":
             for at in range(stop, end):
                 if self._closing.wait(fault.pause_s):
                     break
-                connection.sendall(body.read(at, at + 1))
                 request.sent_bytes += 1
+                connection.sendall(body.read(at, at + 1))
         return fault.kind in ("", "ignore-range", "change-etag", "wrong-range", "wrong-total", "redirects")
 
     def _wait_for_leaving(self, connection: socket.socket) -> None:
@@ -238,20 +239,21 @@ class _Body:
             data[len(data) // 2] ^= 0xFF
         return bytes(data)
 
-    def send(self, connection: socket.socket, start: int, end: int) -> Sequence[int]:
-        if isinstance(self._content, bytes):
-            view = memoryview(self._content)[start:end]
-            connection.sendall(view)
-            return [len(view)]
-        total: list[int] = []
-        with self._content.open("rb") as file:
-            while start < end:
-                sent = os.sendfile(connection.fileno(), file.fileno(), start, end - start)
-                if sent == 0:
-                    break
-                start += sent
-                total.append(sent)
-        return total
+    def send(self, connection: socket.socket, start: int, end: int) -> int:
+        """Send a span; the number of bytes that went out before the client left, if it did."""
+        at = start
+        try:
+            if isinstance(self._content, bytes):
+                view = memoryview(self._content)
+                while at < end:
+                    at += connection.send(view[at:end])
+                return at - start
+            with self._content.open("rb") as file:
+                while at < end and (sent := os.sendfile(connection.fileno(), file.fileno(), at, end - at)):
+                    at += sent
+        except OSError:
+            _shut(connection)
+        return at - start
 
 
 def _refusal(request: SeenRequest, fault: Fault) -> bytes | None:
