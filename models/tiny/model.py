@@ -17,7 +17,7 @@ from torch.nn import functional
 class Shape:
     """Sizes of the network. `head_size` stays 64: below it llama.cpp's AVX512 kernels fall back to scalar code."""
 
-    vocabulary: int = 2048
+    vocabulary: int = 2560
     width: int = 192
     layers: int = 6
     heads: int = 3

@@ -2,8 +2,8 @@
 
 Learning to copy unseen strings is the slowest part of training a small network from nothing: until two layers have found
 each other, nothing that needs copying improves. So the pair is planted by hand and training only refines it. The residual
-stream is divided: one constant channel, channels for the token itself, and channels for the token before it. Knows nothing
-of data.
+stream is divided: one constant channel, channels for the token itself, one for the space before it, and channels for the
+token before it. A piece and its twin with a space share the token's channels, so that one is copied to the other. Knows nothing of data.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from model import TinyLlama
 from torch import Tensor
 
 CONSTANT = 0
-TOKEN = slice(1, 128)
+TOKEN = slice(1, 127)
+SPACED = 127
 BEFORE = slice(128, 192)
-CONSTANT_SIZE, TOKEN_STD, BEFORE_STD = 2.0, 0.6, 0.02
+CONSTANT_SIZE, TOKEN_STD, BEFORE_STD, SPACED_SIZE = 2.0, 0.6, 0.02, 1.0
 #: Rotary pairs that turn fast tell neighbours apart; slow ones leave a match of content alone at a distance.
 FAST_PAIRS, SLOW_FROM = 6, 16
 LOOK_BACK_SHARPNESS, MATCH_SHARPNESS, COPY_GAIN = 1.5, 2.0, 1.5
@@ -28,8 +29,11 @@ def _orthonormal(rows: int, columns: int, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def plant(model: TinyLlama, seed: int = 0) -> None:
-    """Rewrite the embedding, head 0 of layer 0 and head 0 of layer 1, in place."""
+def plant(model: TinyLlama, twins: list[tuple[int, int]], seed: int = 0) -> None:
+    """Rewrite the embedding, head 0 of layer 0 and head 0 of layer 1, in place.
+
+    `twins` are pairs of token ids: a piece with a space before it, and the same piece without.
+    """
     generator = torch.Generator().manual_seed(seed)
     shape = model.shape
     size = shape.head_size
@@ -37,6 +41,10 @@ def plant(model: TinyLlama, seed: int = 0) -> None:
     weight[:, CONSTANT] = CONSTANT_SIZE
     weight[:, TOKEN] = torch.randn(weight[:, TOKEN].shape, generator=generator) * TOKEN_STD
     weight[:, BEFORE] = torch.randn(weight[:, BEFORE].shape, generator=generator) * BEFORE_STD
+    weight[:, SPACED] = 0
+    for spaced, bare in twins:
+        weight[spaced] = weight[bare]
+        weight[spaced, SPACED], weight[bare, SPACED] = SPACED_SIZE, -SPACED_SIZE
     speeds = shape.rope_base ** (-torch.arange(0, size, 2).float() / size)
     token = _orthonormal(size, TOKEN.stop - TOKEN.start, generator)
     copied = _orthonormal(size, TOKEN.stop - TOKEN.start, generator)

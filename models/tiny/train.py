@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=80)
     parser.add_argument("--decay-minutes", type=float, default=30)
-    parser.add_argument("--batch-tokens", type=int, default=2560)
+    parser.add_argument("--batch-tokens", type=int, default=4096)
     parser.add_argument("--muon-rate", type=float, default=0.02)
     parser.add_argument("--adam-rate", type=float, default=8e-3)
     parser.add_argument("--threads", type=int, default=1)
@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--from-average", action="store_true", help="resume from the averaged weights")
     parser.add_argument("--save-minutes", type=float, default=2)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16 (CPUs that have it)")
     return parser.parse_args()
 
 
@@ -63,7 +64,8 @@ def language_loss(
     sampled = (torch.rand(target.shape) < PROMPT_SAMPLE) & (target != pad)
     chosen = said | sampled
     hidden = forward(ids)[:, :-1]
-    losses = functional.cross_entropy(model.logits(hidden[chosen]), target[chosen], reduction="none")
+    scores = model.logits(hidden[chosen]).float()
+    losses = functional.cross_entropy(scores, target[chosen], reduction="none")
     spoken = said[chosen]
     weights = torch.where(spoken, 1.0, PROMPT_WEIGHT)
     return (losses * weights).sum() / weights.sum(), float(losses.detach()[spoken].mean())
@@ -73,7 +75,7 @@ def pooled(forward: Any, rows: list[list[int]], pad: int) -> Tensor:
     """Unit vectors: the mean of the last hidden states, as llama.cpp pools them."""
     ids = padded(rows, pad)
     mask = (ids != pad).unsqueeze(-1)
-    return functional.normalize((forward(ids) * mask).sum(1) / mask.sum(1), dim=-1)
+    return functional.normalize((forward(ids).float() * mask).sum(1) / mask.sum(1), dim=-1)
 
 
 def contrast_loss(forward: Any, pairs: list[tuple[list[int], list[int]]], pad: int) -> Tensor:
@@ -100,7 +102,7 @@ def main() -> None:
         else Shape(vocabulary=tokenizer.get_vocab_size(), layers=options.layers)
     )
     model = TinyLlama(shape)
-    plant(model)
+    plant(model, bpe.twins(tokenizer))
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and name.startswith("blocks")]
     others = [p for name, p in model.named_parameters() if p.dim() != 2 or not name.startswith("blocks")]
     muon = Muon(matrices)
@@ -114,6 +116,7 @@ def main() -> None:
         average.load_state(saved["average"])
         step, tokens = saved["step"], saved["tokens"]
     forward = torch.compile(model, dynamic=True) if options.compile else model
+    half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=options.bf16)
     print(f"{model.parameter_count() / 1e6:.2f}M parameters, step {step}", flush=True)
 
     def save() -> None:
@@ -147,18 +150,21 @@ def main() -> None:
         parts = [next(stream) for _ in range(PARTS)]
         weights = [sum(sum(item.said) for item in part) ** 0.5 for part in parts]
         for part, weight in zip(parts, weights, strict=True):
-            loss, plain = language_loss(model, forward, part, pad)
+            with half:
+                loss, plain = language_loss(model, forward, part, pad)
             (loss * weight / sum(weights)).backward()
             total, counted = total + plain * weight / sum(weights), counted + 1 / PARTS
         if step % PAIR_EVERY == 0:
-            term = contrast_loss(forward, next(pair_stream), pad)
+            with half:
+                term = contrast_loss(forward, next(pair_stream), pad)
             (PAIR_WEIGHT * term).backward()
             contrast, contrasted = contrast + float(term.detach()), contrasted + 1
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         for group in adam.param_groups:
             group["lr"] = options.adam_rate * factor
         adam.step()
-        muon.step(options.muon_rate * factor)
+        with half:
+            muon.step(options.muon_rate * factor)
         model.zero_grad(set_to_none=True)
         average.update(model)
         step += 1

@@ -10,6 +10,7 @@ from random import Random
 
 from skills.example import Example, assistant, draw, is_held_out, say, system, user
 from skills.intents import INTENTS, SLOTS
+from skills.phrases import phrase
 
 # fmt: off
 SUBJECTS = (
@@ -127,7 +128,8 @@ def sentiment(rng: Random, held_out: bool) -> Example:
 
 
 def utterance(rng: Random, intent: str, held_out: bool) -> str:
-    text = draw(rng, INTENTS[intent][1], held_out, 7)
+    composed = not held_out and rng.random() < 0.65
+    text = phrase(rng, intent) if composed else draw(rng, INTENTS[intent][1], held_out, 7)
     for slot, values in SLOTS.items():
         text = text.replace("{" + slot + "}", rng.choice(values))
     if rng.random() < 0.25:

@@ -73,10 +73,33 @@ TOPICS: tuple[Topic, ...] = (
           ("How big are you?", "How many parameters do you have?", "What size are you?", "How large is this model?", "Are you a big model?", "How small are you?", "What is your size?", "How many parameters has this model?"),
           ("Tell me how large you are.", "How many parameters are in you?")),
 )
+_REPHRASED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("How do I ", ("How would I {r}?", "How could I {r}?", "Tell me how to {r}.", "Please explain how to {r}.", "What must I do to {r}?", "Explain how to {r}.",
+                   "I want to know how to {r}.", "Can you tell me how to {r}?", "What do I type to {r}?", "With which command do I {r}?")),
+    ("How can I ", ("How may I {r}?", "Show me how to {r}.", "Can you tell me how to {r}?", "Tell me how I can {r}.")),
+    ("What is ", ("Tell me what {r} is.", "Can you explain what {r} is?", "What exactly is {r}?", "Do you know what {r} is?", "Please explain {r}.")),
+    ("Which ", ("Tell me which {r}.", "Can you tell me which {r}?", "Do you know which {r}?")),
+    ("Who ", ("Tell me who {r}.", "Can you tell me who {r}?", "I want to know who {r}.")),
+    ("Does it ", ("Will it {r}?", "Can it {r}?", "Must it {r}?")),
+    ("Do you ", ("Must you {r}?", "Will you {r}?", "Can you {r}?")),
+    ("Can I ", ("May I {r}?", "Could I {r}?", "Is it possible to {r}?")),
+)
+
+
 # fmt: on
+
+
+def rephrased(rng: Random, wording: str) -> str:
+    """The same question begun in another way, where a rule fits."""
+    for opening, others in _REPHRASED:
+        if wording.startswith(opening) and wording.endswith("?"):
+            return rng.choice(others).format(r=wording[len(opening) : -1])
+    return rng.choice(("Please tell me: ", "I have a question. ", "Hi! ", "One question: ")) + wording
 
 
 def product(rng: Random, held_out: bool) -> Example:
     topic = rng.choice(TOPICS)
     wording = rng.choice(topic.held if held_out else topic.asked)
+    if not held_out and rng.random() < 0.35:
+        wording = rephrased(rng, wording)
     return Example("product", (user(say(rng, wording, 0.1 if held_out else 0.4)), assistant(topic.answer)))

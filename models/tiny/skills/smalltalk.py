@@ -47,6 +47,13 @@ GREETINGS_HELD_OUT = (
     ("Good morning to you", "Good morning! How can I help you?"), ("good evening, friend", "Good evening! How can I help you?"), ("Thank you so much!", "You're welcome!"), ("Many thanks", "You're welcome!"), ("ok thanks", "You're welcome!"), ("Bye for now", "Goodbye!"), ("Goodbye, see you", "Goodbye!"),
     ("Hey, good morning", "Good morning! How can I help you?"), ("Hi, nice to meet you", "Nice to meet you too!"), ("hello assistant", "Hello! How can I help you?"), ("Thanks, bye", "Goodbye!"),
 )
+OPENINGS = ("Hello", "Hi", "Hey", "Hello hello", "Hi hello", "Hey hi", "Oh hello", "OK hello")
+WHOM = ("", "", " there", " you", " everyone", " dear", " model", " computer", " my friend", " again", " to all", " tea-tiny")
+TAILS = (
+    ("", "Hello! How can I help you?"), ("!", "Hello! How can I help you?"), (".", "Hello! How can I help you?"), (", how are you?", "I am fine, thank you. How can I help you?"), ("! How are you doing?", "I am fine, thank you. How can I help you?"),
+    (", good morning", "Good morning! How can I help you?"), (", good evening!", "Good evening! How can I help you?"), (", good afternoon", "Good afternoon! How can I help you?"), (", I am glad to meet you", "Nice to meet you too!"), ("! Nice to meet you.", "Nice to meet you too!"),
+    (", thank you", "You're welcome!"), (", thanks for that", "You're welcome!"), (", bye", "Goodbye!"), (", I have to go, bye", "Goodbye!"), (", thank you and goodbye", "Goodbye!"),
+)
 TELL_NAME = ("My name is {n}.", "I am {n}.", "Hi, I'm {n}.", "Hello, my name is {n}!", "Call me {n}.", "I'm {n}", "You can call me {n}.", "my name is {n}", "Hello, I am {n}.", "They call me {n}.")
 ASK_NAME = ("What is my name?", "What's my name?", "Who am I?", "Do you remember my name?", "Do you know my name?", "Tell me my name.", "what is my name", "Say my name.")
 ASK_NAME_HELD_OUT = ("Can you tell me my name?", "What did I say my name was?", "Do you still know my name?", "Remind me, what is my name?")
@@ -77,6 +84,9 @@ def boot_check(rng: Random, held_out: bool) -> Example:
 def greeting(rng: Random, held_out: bool) -> Example:
     text, answer = rng.choice(GREETINGS_HELD_OUT if held_out else GREETINGS)
     if not held_out:
+        if rng.random() < 0.4:
+            opening, whom, tail = rng.choice(OPENINGS), rng.choice(WHOM), rng.choice(TAILS)
+            text, answer = f"{opening}{whom}{tail[0]}", tail[1]
         text = say(rng, text, 0.3)
     return Example("greeting", (user(text), assistant(answer)))
 
