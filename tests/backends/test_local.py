@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -246,11 +247,39 @@ def test_a_call_that_has_begun_can_only_be_a_valid_one(backend):
     for seed in range(5):
         sampling = SamplingParams(max_tokens=100, temperature=3.0, seed=seed)
         resumed = ChatRequest(prompt.messages, sampling, tools=(WEATHER,), resume_token_ids=marker)
-        text = "<tool_call>" + asyncio.run(collect(backend.chat(resumed))).text
-        body = text.removeprefix("<tool_call>").partition("</tool_call>")[0]
-        call = json.loads(body)
-        assert call["name"] == "get_weather"
-        assert validate(WEATHER.parameters, call["arguments"]) == ()
+        answer = asyncio.run(collect(backend.chat(resumed)))
+        assert answer.finish_reason in ("tool_calls", "length")
+        for call in answer.tool_calls:
+            assert call.name == "get_weather"
+            assert validate(WEATHER.parameters, json.loads(call.arguments)) == ()
+
+
+def test_a_call_that_was_cut_by_a_resume_is_still_a_call(backend):
+    asked = request("Weather in Paris?", tools=(WEATHER,), tool_choice="required", parallel_tool_calls=False)
+    whole = asyncio.run(collect(backend.chat(asked)))
+    for cut in range(1, len(whole.token_ids), 3):
+        rest = asyncio.run(collect(backend.chat(replace(asked, resume_token_ids=whole.token_ids[:cut]))))
+        assert rest.tool_calls == whole.tool_calls
+        assert rest.finish_reason == whole.finish_reason == "tool_calls"
+        assert whole.text.endswith(rest.text)
+
+
+def test_text_in_front_of_a_call_is_not_shown_again_by_a_resume(backend):
+    asked = request("Weather in Rome?", tools=(WEATHER,), sampling=SamplingParams(max_tokens=120))
+    said = "Let me see. <tool_call>"
+    emitted = tuple(backend._model.vocab.tokenize(said, add_special=False, parse_special=True))
+    answer = asyncio.run(collect(backend.chat(replace(asked, resume_token_ids=emitted))))
+    assert "Let me see" not in answer.text
+    assert [call.name for call in answer.tool_calls][:1] == ["get_weather"]
+
+
+def test_a_resume_behind_the_last_token_says_so_and_adds_nothing(backend):
+    sampling = SamplingParams(max_tokens=5)
+    whole = ask(backend, "Who are you?", sampling=sampling)
+    assert len(whole.token_ids) == 5
+    for emitted in (whole.token_ids, (*whole.token_ids, *whole.token_ids)):
+        rest = ask(backend, "Who are you?", sampling=sampling, resume_token_ids=emitted)
+        assert (rest.text, rest.token_ids, rest.finish_reason) == ("", (), "length")
 
 
 def test_a_conversation_with_calls_and_results_is_understood(backend):

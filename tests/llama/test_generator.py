@@ -126,6 +126,24 @@ def test_resume_from_emitted_tokens_goes_on_where_it_stopped(generator, model):
         assert rest.end.usage.completion_tokens == len(whole.token_ids)
 
 
+def test_a_resume_that_is_complete_already_ends_at_once(generator, model):
+    """By ``max_tokens``, by the context and by a stop string: nothing may be added to any of them."""
+    ids = chat_ids(model, "Who are you?")
+    whole = ask(generator, model, "Who are you?")
+    full = tuple([ids[-1]] * (generator.n_ctx - len(ids)))
+    stop = whole.text[4:8]
+    for sampling, emitted, reason in (
+        (SamplingParams(max_tokens=3), whole.token_ids[:3], "length"),
+        (SamplingParams(max_tokens=3), whole.token_ids, "length"),
+        (SamplingParams(), full, "length"),
+        (SamplingParams(stop=(stop,)), whole.token_ids, "stop"),
+    ):
+        rest = start(generator, GenerationRequest(ids, sampling, resume_ids=emitted)).wait()
+        assert (rest.text, rest.token_ids, rest.end.finish_reason) == ("", (), reason)
+    with pytest.raises(ContextLengthExceeded):
+        generator.submit(GenerationRequest(ids, resume_ids=(*full, 5)), lambda event: None)
+
+
 def test_resume_draws_what_would_have_been_drawn(generator, model):
     ids = chat_ids(model, "Tell me something.")
     sampling = SamplingParams(max_tokens=30, temperature=1.5, top_k=50, seed=11)

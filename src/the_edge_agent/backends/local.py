@@ -38,9 +38,11 @@ from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.params import KvType, check_range
 from the_edge_agent.llama.plan import LoadPlan, LoadWishes, plan_load
 from the_edge_agent.llama.prompt import PromptWriter
+from the_edge_agent.llama.shown_text import ShownText
 from the_edge_agent.llama.stream import Event, Failed, Finished, GenerationRequest, Piece
 from the_edge_agent.llama.tool_calls import may_begin_call, parse_tool_calls
 from the_edge_agent.llama.tool_prompt import resolve_rules, usable_tools
+from the_edge_agent.llama.vocab import Vocab
 
 logger = logging.getLogger("the_edge_agent.backends.local")
 
@@ -156,7 +158,7 @@ class LocalBackend:
         """
         deadline = None if request.deadline_s is None else time.monotonic() + request.deadline_s
         generation = await self._prepare(request, deadline)
-        gate = _ToolGate(request) if usable_tools(request) else None
+        gate = _ToolGate(request, self._model.vocab) if usable_tools(request) else None
         subscription = _Subscription(asyncio.get_running_loop())
         request_id = self._generator.submit(generation, subscription.sink)
         ended = False
@@ -319,12 +321,16 @@ class _Subscription:
 
 
 class _ToolGate:
-    """Shows text as it comes, but not what may be a tool call; says at the end which it was."""
+    """Shows text as it comes, but not what may be a tool call; says at the end which it was. A call may have begun in
+    what is resumed.
+    """
 
-    def __init__(self, request: ChatRequest) -> None:
+    def __init__(self, request: ChatRequest, vocab: Vocab) -> None:
         self._names = frozenset(tool.name for tool in usable_tools(request))
         self._text = ""
         self._shown = 0
+        before = ShownText(vocab, request.sampling.stop, show_special=True)
+        self.push("".join(map(before.push, request.resume_token_ids)))
 
     def push(self, text: str) -> str:
         self._text += text

@@ -88,7 +88,7 @@ class Generator:
         Raises ContextLengthExceeded, UseAfterClose at once; all later errors arrive as ``Failed``.
         """
         needed = len(request.prompt_ids) + len(request.resume_ids)
-        if needed >= self.n_ctx:
+        if needed > self.n_ctx or len(request.prompt_ids) >= self.n_ctx:
             raise ContextLengthExceeded(
                 f"the prompt has {needed} tokens, the context {self.n_ctx}",
                 fix="shorten the prompt, raise n_ctx, or set on_overflow",
@@ -196,6 +196,11 @@ class _Loop:
             sampler.accept(request.resume_ids)
         except Exception as error:  # noqa: BLE001 - as above
             self._end(stream, error)
+            return
+        reason = stream.complete
+        if reason is not None:  # what was emitted before is all there is to be
+            stream.finish(reason, time.monotonic())
+            sampler.close()
             return
         self._streams[request_id] = stream
         self._scheduler.add(work)

@@ -14,8 +14,8 @@ from the_edge_agent.inference import FinishReason, SamplingParams, Timings, Toke
 from the_edge_agent.llama.lookup import PromptLookup
 from the_edge_agent.llama.sampler import Draw, Sampler
 from the_edge_agent.llama.scheduler import Work
-from the_edge_agent.llama.stop_strings import StopStrings
-from the_edge_agent.llama.vocab import Detokenizer, Vocab
+from the_edge_agent.llama.shown_text import ShownText
+from the_edge_agent.llama.vocab import Vocab
 
 #: Pieces are handed over at once when slow, gathered up to this long when fast.
 FLUSH_S = 0.004
@@ -71,7 +71,7 @@ class Stream:
     """A request being answered. All methods run on the generator's thread."""
 
     __slots__ = (
-        "_detokenizer", "_last_flush", "_logprobs", "_max_tokens", "_n_ctx", "_sink", "_stops", "_texts", "_token_ids",
+        "_last_flush", "_logprobs", "_max_tokens", "_n_ctx", "_shown", "_sink", "_texts", "_token_ids",
         "_vocab", "admitted_at", "emitted", "first_token_at", "lookup", "request", "sampler", "submitted_at", "work",
     )  # fmt: skip
 
@@ -99,20 +99,26 @@ class Stream:
         self._n_ctx = n_ctx
         self._sink = sink
         self._vocab = vocab
-        self._detokenizer = Detokenizer(vocab, show_special=request.show_special)
-        self._stops = StopStrings(request.sampling.stop)
+        self._shown = ShownText(
+            vocab, request.sampling.stop, request.resume_ids, show_special=request.show_special
+        )
         self._texts: list[str] = []
         self._token_ids: list[int] = []
         self._logprobs: list[TokenLogprob] = []
         self._last_flush = 0.0
-        for token in request.resume_ids:
-            self._stops.push(self._detokenizer.push(token))
 
     @property
     def room(self) -> int:
         """Tokens that may still come, by the context and by ``max_tokens``."""
         room = self._n_ctx - len(self.request.prompt_ids) - self.emitted
         return room if self._max_tokens is None else min(room, self._max_tokens - self.emitted)
+
+    @property
+    def complete(self) -> FinishReason | None:
+        """Why nothing may follow what was emitted already, or None."""
+        if self._shown.stopped:
+            return "stop"
+        return "length" if self.room <= 0 else None
 
     @staticmethod
     def refuse(sink: Sink, error: Exception) -> None:
@@ -127,19 +133,16 @@ class Stream:
         if self._vocab.is_end(token):
             return "stop"
         self.emitted += 1
-        text = self._stops.push(self._detokenizer.push(token))
+        text = self._shown.push(token)
         self._token_ids.append(token)
         if text:
             self._texts.append(text)
         if self.request.sampling.logprobs is not None:
             self._logprobs.append(self._describe(draw))
-        if self._stops.stopped:
-            return "stop"
-        if self.room <= 0:
-            return "length"
-        if now - self._last_flush >= FLUSH_S:
+        reason = self.complete
+        if reason is None and now - self._last_flush >= FLUSH_S:
             self.flush(now)
-        return None
+        return reason
 
     def flush(self, now: float) -> None:
         """Hand over what has gathered."""
@@ -153,7 +156,7 @@ class Stream:
 
     def finish(self, reason: FinishReason, now: float) -> None:
         """Send the rest and the end."""
-        rest = "" if self._stops.stopped else self._stops.finish()
+        rest = self._shown.finish()
         if rest:
             self._texts.append(rest)
         self.flush(now)
