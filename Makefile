@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 APT_BUILD := python3 python3-venv python3-dev gcc g++ make git
-APT_TEST := tmux valgrind curl
+APT_TEST := tmux valgrind curl systemd debootstrap busybox-static qemu-system-x86 e2fsprogs cpio buildah
 ONLY ?=
 QUICK ?=
 
@@ -54,8 +54,15 @@ demo: setup ## set everything up and let the embedded model answer a real agent 
 	@echo '$$ tea run examples/llm/local-chat.yaml --input '"'"'{"question": "What is 2+2?"}'"'"
 	@$(BIN)/tea run examples/llm/local-chat.yaml --input '{"question": "What is 2+2?"}'
 
+# On a noisy two-core machine a real process can miss a real deadline: what fails is run once more, alone, and named. It fails
+# the task when it fails twice.
+define pytest_twice
+	$(BIN)/python -m pytest -q $(1) || { [ $$? = 1 ] && echo "== what failed, once more and alone:" && \
+	$(BIN)/python -m pytest -q $(1) --last-failed --last-failed-no-failures none && echo "== passed at the second try only; see above"; }
+endef
+
 test: setup-dev lint ## set everything up, lint, and pass the tests (long checks: few rounds)
-	ROUNDS=small $(BIN)/python -m pytest -q -m "not e2e" $(if $(ONLY),tests/$(ONLY))
+	export ROUNDS=small; $(call pytest_twice,-m "not e2e" $(if $(ONLY),tests/$(ONLY)))
 
 lint: setup-dev ## ruff, pyright (strict), import contracts
 	$(BIN)/ruff check .
@@ -68,7 +75,7 @@ fmt: setup-dev ## format the code
 	$(BIN)/ruff format .
 
 e2e: setup-dev ## real processes, servers and terminals; long checks with middle rounds (ONLY=area)
-	ROUNDS=middle $(BIN)/python -m pytest -q -m "e2e or long" $(if $(ONLY),-k "$(ONLY)")
+	export ROUNDS=middle; $(call pytest_twice,-m "e2e or long" $(if $(ONLY),-k "$(ONLY)"))
 
 soak: setup-dev ## the long checks in full (ONLY=area)
 	ROUNDS=full $(BIN)/python -m pytest -q -m "long" --timeout 7200 $(if $(ONLY),-k "$(ONLY)")

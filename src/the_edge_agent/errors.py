@@ -6,6 +6,7 @@ The tree (grown by the packages that raise; each leaf is defined beside its sibl
     ├── UsageError                     exit code 2: the command line or an API call is off
     │   └── RunIdTaken                 a run of that name exists
     ├── SettingInvalid                 an environment variable or a setting has a bad value
+    ├── ServiceInstallFailed           the system's service manager said no
     ├── ConfigInvalid                  the daemon's configuration can't be used; carries every problem found
     ├── WorkflowInvalid                the file can't be loaded; carries every problem found in one go
     ├── InputInvalid                   the run's input breaks input_schema; carries one problem a field
@@ -126,6 +127,10 @@ class SettingInvalid(EdgeAgentError):
     """An environment variable or a setting has a bad value."""
 
     exit_code = 2
+
+
+class ServiceInstallFailed(EdgeAgentError):
+    """The daemon couldn't be made a service: a file or the service manager said no."""
 
 
 class ConfigInvalid(_ManyProblems):

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from the_edge_agent.cli import runtime_install
 from the_edge_agent.cli.parser import Parser, Subparsers
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     check.add_argument("config", metavar="FILE", nargs="?", type=Path, help="the configuration to check")
     check.add_argument("--schema", action="store_true", help="print the JSON Schema of the file")
     check.set_defaults(handler=f"{_HANDLERS}:check")
+    runtime_install.add_verbs(verbs)
 
 
 def _add_serve(verbs: Subparsers) -> None:
