@@ -45,6 +45,7 @@ The tree (grown by the packages that raise; each leaf is defined beside its sibl
     │   ├── DigestMismatch             bytes differ from what was promised
     │   ├── DiskFull                   says how many bytes are missing
     │   └── PathRefused                a name or an archive entry points outside the store
+    ├── BundleFailed                   a bundle can't be built or isn't whole
     └── LlamaError                     libllama said no (see llama/)
         ├── LibraryMissing             ├── AbiMismatch       ├── ModelLoadFailed   ├── OutOfMemory
         ├── ContextLengthExceeded      ├── DecodeFailed      ├── TokenizeFailed    ├── InvalidPath
@@ -316,6 +317,10 @@ class DiskFull(StoreError):
 
 class PathRefused(StoreError):
     """A name or an archive entry points outside the store."""
+
+
+class BundleFailed(EdgeAgentError):
+    """A bundle can't be built, or what was built isn't whole."""
 
 
 class LlamaError(EdgeAgentError):
