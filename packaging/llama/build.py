@@ -3,6 +3,7 @@
 
     build.py lib    --into .venv     bindings into the environment, libllama + ggml into PREFIX/lib/tea-llama
     build.py server --into .venv     a static llama-server into PREFIX/bin (end-to-end tests and benches only)
+    build.py lib --cpu dispatch --machine aarch64 --into DIR     cross built, for a bundle
 
 The sdist is fetched by pip with its hash checked, so bindings and C source always belong together. Its own build takes
 five minutes; here the Python part is installed alone and only libllama and ggml are compiled (1.5 minutes on 2 cores).
@@ -80,6 +81,8 @@ CPU_FLAGS = {
     "native": ("-DGGML_NATIVE=ON",),
     "dispatch": ("-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON"),
 }
+#: The compilers' prefix for a machine that isn't this one.
+CROSS_PREFIXES = {"x86_64": "x86_64-linux-gnu-", "aarch64": "aarch64-linux-gnu-"}
 GPU_FLAGS = {
     "none": ("-DGGML_METAL=OFF",),
     "cuda": ("-DGGML_CUDA=ON",),
@@ -103,11 +106,18 @@ class Plan:
     source_sha256: str
     compiler: str
     cpu_features: str
+    machine: str = platform.machine()
+
+    @property
+    def is_cross(self) -> bool:
+        """Whether the result runs on another machine than this one."""
+        return self.machine != platform.machine()
 
     @property
     def flags(self) -> tuple[str, ...]:
         """Cmake -D flags, in a fixed order."""
-        return COMMON_FLAGS + TARGET_FLAGS[self.target] + CPU_FLAGS[self.cpu] + GPU_FLAGS[self.gpu]
+        cross = cross_flags(self.machine) if self.is_cross else ()
+        return COMMON_FLAGS + TARGET_FLAGS[self.target] + CPU_FLAGS[self.cpu] + GPU_FLAGS[self.gpu] + cross
 
     @property
     def key(self) -> str:
@@ -117,7 +127,7 @@ class Plan:
             self.source_sha256,
             *self.flags,
             self.compiler,
-            platform.machine(),
+            self.machine,
             self.cpu_features,
         )
         return f"{self.target}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:24]}"
@@ -127,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns the exit code."""
     options = parse_arguments(argv)
     try:
-        plan = resolve_plan(options.target, options.cpu, options.gpu)
+        plan = resolve_plan(options.target, options.cpu, options.gpu, options.machine)
         entry = ensure_entry(plan, options.jobs)
         install = install_library if options.target == "lib" else install_server
         print(f"{plan.target}: {install(entry, options.into.resolve())}")
@@ -148,13 +158,30 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--gpu", choices=sorted(GPU_FLAGS), default="metal" if sys.platform == "darwin" else "none"
     )
     parser.add_argument(
+        "--machine",
+        default=platform.machine(),
+        help="build for this machine (Linux: x86_64, aarch64; default: this one)",
+    )
+    parser.add_argument(
         "--into", type=Path, required=True, help="prefix that receives the result, e.g. .venv"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser.parse_args(argv)
 
 
-def resolve_plan(target: str, cpu: str, gpu: str) -> Plan:
+def cross_flags(machine: str) -> tuple[str, ...]:
+    """What tells cmake to build for another Linux machine with Debian's cross compilers."""
+    prefix = CROSS_PREFIXES[machine]
+    return (
+        "-DCMAKE_SYSTEM_NAME=Linux",
+        f"-DCMAKE_SYSTEM_PROCESSOR={machine}",
+        f"-DCMAKE_C_COMPILER={prefix}gcc",
+        f"-DCMAKE_CXX_COMPILER={prefix}g++",
+        "-DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER",
+    )
+
+
+def resolve_plan(target: str, cpu: str, gpu: str, machine: str = platform.machine()) -> Plan:
     """Look at lock, tools, compiler and CPU. Raises BuildFailed naming what is missing."""
     missing = [name for name in TOOLS if not installed_version(name)]
     if missing:
@@ -166,12 +193,19 @@ def resolve_plan(target: str, cpu: str, gpu: str) -> Plan:
             "the server is linked statically, dispatch needs shared libraries; use --cpu native"
         )
     compiler = os.environ.get("CXX", "c++")
+    if machine != platform.machine():
+        if machine not in CROSS_PREFIXES or cpu == "native":
+            raise BuildFailed(
+                f"{machine} can't be built for here; use --cpu dispatch and one of {', '.join(CROSS_PREFIXES)}"
+            )
+        compiler = f"{CROSS_PREFIXES[machine]}g++"
     if shutil.which(compiler) is None:
-        raise BuildFailed(f"no C++ compiler {compiler!r}; on Debian: apt-get install g++")
+        package = "g++" if machine == platform.machine() else f"g++-{machine.replace('_', '-')}-linux-gnu"
+        raise BuildFailed(f"no C++ compiler {compiler!r}; on Debian: apt-get install {package}")
     version = output([compiler, "--version"]).splitlines()[0]
     bindings_version, sha256 = read_lock()
     features = read_cpu_features() if cpu == "native" else "any"
-    return Plan(target, cpu, gpu, bindings_version, sha256, version, features)
+    return Plan(target, cpu, gpu, bindings_version, sha256, version, features, machine)
 
 
 def read_lock() -> tuple[str, str]:
@@ -235,7 +269,7 @@ def describe(plan: Plan) -> dict[str, object]:
         "source_sha256": plan.source_sha256,
         "flags": plan.flags,
         "compiler": plan.compiler,
-        "machine": platform.machine(),
+        "machine": plan.machine,
         "cpu": plan.cpu,
         "cpu_features": plan.cpu_features,
     }
@@ -251,13 +285,21 @@ def build_into(ready: Path, plan: Plan, scratch: Path, jobs: int) -> None:
         environment = {**os.environ, "CMAKE_ARGS": "-DLLAMA_BUILD=OFF"}
         pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(ready), str(sdist), env=environment)
     build = scratch / "build"
-    cmake("-S", str(source), "-B", str(build), "-G", "Ninja", *plan.flags)
+    cmake("-S", str(source), "-B", str(build), "-G", "Ninja", *plan.flags, *path_flags(scratch))
     targets = ("--target", "llama-server") if plan.target == "server" else ()
     cmake("--build", str(build), "-j", str(jobs), *targets)
     for file in collect(build / "bin", plan.target):
         shutil.copy2(file, ready / file.name, follow_symlinks=False)
         if not file.is_symlink():
-            strip(ready / file.name)
+            strip(ready / file.name, f"{CROSS_PREFIXES[plan.machine]}strip" if plan.is_cross else "strip")
+
+
+def path_flags(scratch: Path) -> tuple[str, ...]:
+    """Keep the scratch folder's name out of the result (asserts carry file names), so that two builds are one."""
+    if sys.platform == "win32":
+        return ()
+    option = f"-ffile-prefix-map={scratch}=."
+    return (f"-DCMAKE_C_FLAGS={option}", f"-DCMAKE_CXX_FLAGS={option}")
 
 
 def fetch_sdist(scratch: Path) -> Path:
@@ -286,10 +328,10 @@ def collect(folder: Path, target: str) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if any(part in path.name for part in wanted)]
 
 
-def strip(file: Path) -> None:
+def strip(file: Path, tool: str) -> None:
     """Drop symbols that nobody needs at run time."""
-    if sys.platform == "linux" and shutil.which("strip"):
-        subprocess.run(["strip", "--strip-unneeded", str(file)], check=True)
+    if sys.platform == "linux" and shutil.which(tool):
+        subprocess.run([tool, "--strip-unneeded", str(file)], check=True)
 
 
 def install_library(entry: Path, prefix: Path) -> str:

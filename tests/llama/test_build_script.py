@@ -94,3 +94,17 @@ def test_only_instruction_sets_are_part_of_the_key(build):
     features = build.read_cpu_features().split()
     if sys.platform == "linux":
         assert all(feature.startswith(build.ISA_PREFIXES) for feature in features)
+
+
+def test_a_cross_build_has_an_entry_and_compilers_of_its_own(plan):
+    other = "aarch64" if plan.machine != "aarch64" else "x86_64"
+    cross = replace(plan, cpu="dispatch", machine=other)
+    assert cross.key != replace(plan, cpu="dispatch").key
+    assert any(flag.startswith("-DCMAKE_C_COMPILER=") for flag in cross.flags)
+    assert not any("COMPILER" in flag for flag in plan.flags)
+
+
+def test_another_machine_can_only_get_a_build_for_any_of_its_cpus(build, plan):
+    other = "aarch64" if plan.machine != "aarch64" else "x86_64"
+    with pytest.raises(build.BuildFailed, match="use --cpu dispatch"):
+        build.resolve_plan("lib", "native", "none", other)
