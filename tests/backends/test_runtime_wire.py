@@ -7,15 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from the_edge_agent import errors
-from the_edge_agent.backends.runtime_wire import (
+from the_edge_agent.backends.runtime_answers import chunk_to_json, error_to_json, parse_chunk, parse_error
+from the_edge_agent.backends.runtime_requests import (
     chat_request_to_json,
-    chunk_to_json,
     embed_request_to_json,
-    error_to_json,
     parse_chat_request,
-    parse_chunk,
     parse_embed_request,
-    parse_error,
 )
 from the_edge_agent.errors import ActionParamsInvalid, BackendError, ContextLengthExceeded, RateLimited
 from the_edge_agent.inference import (

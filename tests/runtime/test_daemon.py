@@ -14,7 +14,7 @@ from the_edge_agent.runtime.daemon import Ask, Daemon
 from the_edge_agent.runtime.model_status import ManagedModel
 from the_edge_agent.runtime.registry import Registered
 from the_edge_agent.runtime.schedule import Model
-from the_edge_agent.runtime.worker_process import WorkerSpec
+from the_edge_agent.runtime.worker_spec import WorkerSpec
 from the_edge_agent.settings import load_settings
 from the_edge_agent.store.locate import embedded_model_path
 

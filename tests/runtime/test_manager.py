@@ -24,7 +24,7 @@ from the_edge_agent.runtime.config import LimitsConfig, WorkersConfig
 from the_edge_agent.runtime.manager import Manager
 from the_edge_agent.runtime.model_status import ManagedModel
 from the_edge_agent.runtime.schedule import Model
-from the_edge_agent.runtime.worker_process import WorkerSpec
+from the_edge_agent.runtime.worker_spec import WorkerSpec
 
 FAKE = (sys.executable, "-P", "-m", "the_edge_agent.testing.fake_worker")
 QUICK = {

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from the_edge_agent.runtime.draft import used_bytes
 from the_edge_agent.runtime.schedule import (
     Admit,
     Asked,
     Ended,
+    Expected,
     Limits,
     LimitsChanged,
     LoadAsked,
@@ -27,7 +29,7 @@ from the_edge_agent.runtime.schedule import (
     WorkerReady,
     WorkerStopped,
 )
-from the_edge_agent.runtime.scheduler import decide, next_wakeup_s, used_bytes
+from the_edge_agent.runtime.scheduler import decide, next_wakeup_s
 
 
 class World:
@@ -292,6 +294,42 @@ def test_a_preload_takes_no_memory_from_models_that_are_busy_or_awaited():
     assert world.tell(Ended(1)) == [Stop("a", "its memory is needed")]
 
 
+def test_an_expected_model_is_loaded_where_memory_is_free_and_is_not_kept_for_itself():
+    world = World(Model("a", 40), Model("next", 60))
+    world.load("a")
+    assert world.tell(Expected("next")) == [Start("next")]
+    world.tell(WorkerReady("next", 60))
+    assert not world.model("next").wanted
+
+
+def test_an_expected_model_takes_memory_only_from_one_that_nobody_used_for_a_while():
+    world = World(Model("a", 60), Model("next", 60))
+    world.load("a")
+    assert world.tell(Expected("next")) == []
+    world.tick_to(3.0)
+    assert world.tell(Expected("next")) == [Stop("a", "its memory is needed")]
+    assert world.tell(WorkerStopped("a")) == [Start("next")]
+
+
+def test_expecting_a_loaded_model_spares_it_from_what_is_expected_behind_it():
+    world = World(Model("a", 60), Model("next", 60))
+    world.load("a")
+    world.tick_to(3.0)
+    assert world.tell(Expected("a")) + world.tell(Expected("next")) == []
+
+
+def test_an_expected_model_stands_behind_every_request_and_a_failed_one_is_not_forgiven():
+    world = World(Model("a", 60), Model("b", 60), Model("next", 30), Model("bad", 1), crash_limit=1)
+    world.load("a")
+    world.tell(Asked(1, "a"))
+    world.tell(Asked(2, "b"))
+    assert world.tell(Expected("next")) == []
+    world.tell(LoadAsked("bad"))
+    world.tell(WorkerLost("bad", "broken"))
+    assert world.tell(Expected("bad")) == []
+    assert world.model("bad").phase == "failed"
+
+
 @pytest.mark.parametrize("event", [Ended(9), WorkerReady("x", 1), WorkerLost("x", ""), UnloadAsked("x")])
 def test_events_about_the_unknown_change_nothing(event):
     world = World(Model("a", 10))
@@ -308,7 +346,7 @@ moves = st.lists(
         ),
         st.tuples(st.just("end"), st.integers(0, 60)),
         st.tuples(st.sampled_from(["ready", "lost", "stopped"]), st.integers(0, 3), st.integers(1, 70)),
-        st.tuples(st.sampled_from(["load", "unload", "remove", "add"]), st.sampled_from(NAMES)),
+        st.tuples(st.sampled_from(["load", "expect", "unload", "remove", "add"]), st.sampled_from(NAMES)),
         st.tuples(st.just("wait"), st.sampled_from([0.1, 1.0, 5.0, 61.0])),
         st.tuples(st.just("limits"), st.integers(40, 120)),
     ),
@@ -394,6 +432,8 @@ class Life:
                 self.tell(made[kind])
         elif kind == "load":
             self.tell(LoadAsked(rest[0]))
+        elif kind == "expect":
+            self.expect(rest[0])
         elif kind == "unload":
             self.tell(UnloadAsked(rest[0]))
         elif kind == "remove":
@@ -406,6 +446,15 @@ class Life:
         elif kind == "limits":
             self.tell(LimitsChanged(replace(self.world.schedule.limits, memory_bytes=rest[0])))
         self.invariants()
+
+    def expect(self, name):
+        """What is only expected takes nothing from a model that was used a moment ago."""
+        before = self.world.schedule.models
+        self.tell(Expected(name))
+        for other, model in self.world.schedule.models.items():
+            if other in before and before[other].phase == "ready" and model.phase == "stopping":
+                idle_s = self.world.now_s - before[other].last_used_at_s
+                assert idle_s >= self.world.schedule.limits.patience_s
 
     def invariants(self):
         schedule = self.world.schedule

@@ -12,7 +12,8 @@ import pytest
 from the_edge_agent.errors import ActionParamsInvalid, ContextLengthExceeded, ModelLoadFailed
 from the_edge_agent.inference import ChatRequest, EmbedRequest, Message, SamplingParams, collect
 from the_edge_agent.runtime.config import WorkersConfig
-from the_edge_agent.runtime.worker_process import WorkerGone, WorkerProcess, WorkerSpec, scrubbed_environment
+from the_edge_agent.runtime.worker_process import WorkerGone, WorkerProcess
+from the_edge_agent.runtime.worker_spec import WorkerSpec, scrubbed_environment
 
 FAKE = (sys.executable, "-P", "-m", "the_edge_agent.testing.fake_worker")
 TIMING = WorkersConfig(load_timeout_s=20, ping_s=0.1, ping_timeout_s=2.0, stall_s=60, kill_s=1.0)

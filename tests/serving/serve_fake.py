@@ -11,7 +11,7 @@ from the_edge_agent.runtime.daemon import Daemon
 from the_edge_agent.runtime.model_status import ManagedModel
 from the_edge_agent.runtime.registry import Registered
 from the_edge_agent.runtime.schedule import Model
-from the_edge_agent.runtime.worker_process import WorkerSpec
+from the_edge_agent.runtime.worker_spec import WorkerSpec
 from the_edge_agent.serving.access import Access
 from the_edge_agent.serving.grpc_server import open_grpc
 from the_edge_agent.settings import load_settings

@@ -17,15 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from the_edge_agent.backends.runtime_wire import (
-    Json,
-    chat_request_to_json,
-    embed_request_to_json,
-    parse_chunk,
-    parse_embeddings,
-    parse_error,
-    parse_info,
-)
+from the_edge_agent.backends.runtime_answers import parse_chunk, parse_embeddings, parse_error, parse_info
+from the_edge_agent.backends.runtime_fields import Json
+from the_edge_agent.backends.runtime_requests import chat_request_to_json, embed_request_to_json
 from the_edge_agent.errors import BackendError, BackendTimeout, BackendUnavailable
 from the_edge_agent.inference import BackendInfo, ChatRequest, CompletionChunk, Embeddings, EmbedRequest
 

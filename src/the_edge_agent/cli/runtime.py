@@ -261,7 +261,7 @@ def _ask_daemon(
     """One exchange over the Unix socket. Raises BackendUnavailable where nobody answers, else the daemon's own error."""
     import httpx
 
-    from the_edge_agent.backends.runtime_wire import parse_error
+    from the_edge_agent.backends.runtime_answers import parse_error
     from the_edge_agent.errors import BackendError, BackendUnavailable
 
     socket_path = _socket_path(args)

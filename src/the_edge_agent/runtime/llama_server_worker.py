@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 
 from the_edge_agent.backends.openai_wire import chat_body
-from the_edge_agent.backends.runtime_wire import plain_json
+from the_edge_agent.backends.runtime_fields import plain_json
 from the_edge_agent.errors import (
     BackendError,
     BackendUnavailable,

@@ -1,14 +1,13 @@
 """Carries out what the scheduler decides: the one owner of the schedule, of the workers, and of every running answer.
 
-Streams survive their worker: the ids that were emitted are kept, and when the worker dies the request waits for the next
-one, which prefills prompt and ids and goes on where the text stopped. It knows nothing of routes, HTTP, gRPC or files' names.
+Streams survive their worker (see ``resuming``): when it dies the request waits in front of the queue for the next one. It knows
+nothing of routes, HTTP, gRPC or files' names.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -17,9 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from the_edge_agent.errors import (
-    BackendTimeout,
     BackendUnavailable,
-    EdgeAgentError,
     ModelNotFound,
     OutOfMemory,
 )
@@ -29,17 +26,19 @@ from the_edge_agent.inference import (
     CompletionChunk,
     Embeddings,
     EmbedRequest,
-    Timings,
-    Usage,
 )
 from the_edge_agent.runtime.config import LimitsConfig, WorkersConfig
+from the_edge_agent.runtime.deadline import Deadline
+from the_edge_agent.runtime.draft import used_bytes
 from the_edge_agent.runtime.model_status import ManagedModel, ModelStatus, Record
+from the_edge_agent.runtime.resuming import ResumingAnswer
 from the_edge_agent.runtime.schedule import (
     Admit,
     Asked,
     Decision,
     Ended,
     Event,
+    Expected,
     Limits,
     LimitsChanged,
     LoadAsked,
@@ -52,16 +51,13 @@ from the_edge_agent.runtime.schedule import (
     Stop,
     Ticked,
     UnloadAsked,
-    WorkerLost,
     WorkerMeasured,
-    WorkerReady,
-    WorkerStopped,
 )
-from the_edge_agent.runtime.scheduler import decide, next_wakeup_s, used_bytes
+from the_edge_agent.runtime.scheduler import decide, next_wakeup_s
 from the_edge_agent.runtime.ticket import Ticket, error_of
+from the_edge_agent.runtime.token_rate import TokenRate
+from the_edge_agent.runtime.worker_life import live
 from the_edge_agent.runtime.worker_process import WorkerGone, WorkerProcess
-
-RATE_WINDOW_S = 5.0
 
 log = logging.getLogger("the_edge_agent.runtime")
 
@@ -89,7 +85,7 @@ class Manager:
         self._numbers = count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._token_times: deque[tuple[float, int]] = deque()
+        self._rate = TokenRate()
         self._first = tuple(models)
         self._idle = asyncio.Event()
         self._idle.set()
@@ -131,25 +127,8 @@ class Manager:
     def status(self, name: str) -> ModelStatus:
         """The model now. Raises ModelNotFound."""
         record, model = self._record(name), self._schedule.models[name]
-        return ModelStatus(
-            name=name,
-            phase=model.phase,
-            size_bytes=model.size_bytes,
-            pid=record.pid,
-            active=len(model.active),
-            waiting=sum(1 for entry in self._schedule.waiting if entry.model == name),
-            slots=model.slots,
-            pinned=model.pinned,
-            info=record.info,
-            loaded_at_s=record.loaded_at_s,
-            last_used_at_s=record.last_used_at_s,
-            requests=record.requests,
-            tokens=record.tokens,
-            crashes=record.crashes,
-            resumed=record.resumed,
-            failure=model.failure,
-            keep_alive_s=model.keep_alive_s,
-        )
+        waiting = sum(1 for entry in self._schedule.waiting if entry.model == name)
+        return record.status(model, waiting)
 
     def statuses(self) -> tuple[ModelStatus, ...]:
         """Every model now."""
@@ -172,8 +151,7 @@ class Manager:
 
     def tokens_per_s(self) -> float:
         """Tokens that left in the last seconds, a second."""
-        self._forget_old_tokens()
-        return sum(tokens for _, tokens in self._token_times) / RATE_WINDOW_S
+        return self._rate.per_s(asyncio.get_running_loop().time())
 
     def log_lines(self, name: str) -> tuple[str, ...]:
         """What the model's last worker wrote. Raises ModelNotFound."""
@@ -191,48 +169,22 @@ class Manager:
             BackendTimeout: the deadline passed, wherever the request was then.
             EdgeAgentError: the model's own error, or ModelNotFound, OutOfMemory, BackendUnavailable.
         """
-        deadline_at_s = self._deadline_at_s(request.deadline_s)
-        emitted = list(request.resume_token_ids)
+        deadline = self._deadline(request.deadline_s)
         record = self._record(name)
-        ticket = self._ask(name, priority, deadline_at_s)
-        can_resume, has_shown, identity = True, False, None
+
+        def count_tokens(tokens: int) -> None:
+            record.tokens += tokens
+            self._rate.count(tokens, asyncio.get_running_loop().time())
+
+        def count_resume() -> None:
+            record.resumed += 1
+
+        ticket = self._ask(name, priority, deadline)
+        answer = ResumingAnswer(name, request, on_tokens=count_tokens, on_resume=count_resume)
         try:
-            while True:
-                worker = await self._until(deadline_at_s, ticket.admission())
-                identity = identity if has_shown else worker.file_identity
-                if identity != worker.file_identity:
-                    raise BackendUnavailable(
-                        "the model's file was replaced in mid-answer",
-                        place=name,
-                        fix="ask again: the new file answers",
-                    )
-                limit = request.sampling.max_tokens
-                if has_shown and limit is not None and len(emitted) >= limit:
-                    prompt_tokens = await self._until(deadline_at_s, worker.count_tokens(request))
-                    yield _cut_off_chunk(worker.info, Usage(prompt_tokens, len(emitted)))
-                    return
-                resumed = replace(request, model=name, resume_token_ids=tuple(emitted))
-                try:
-                    async with aclosing(worker.chat(resumed)) as chunks:
-                        while True:
-                            chunk = await self._until(deadline_at_s, anext(chunks))
-                            emitted += chunk.token_ids
-                            can_resume = can_resume and (bool(chunk.token_ids) or not chunk.text)
-                            has_shown = has_shown or bool(chunk.text)
-                            self._count_tokens(record, len(chunk.token_ids))
-                            yield chunk
-                            if chunk.finish_reason is not None:
-                                return
-                except WorkerGone as gone:
-                    if not can_resume:
-                        raise BackendUnavailable(
-                            f"the worker was lost in mid-answer ({gone.what}) and what it had said can't be taken up",
-                            place=name,
-                            fix="ask again",
-                        ) from None
-                    record.resumed += 1
-                    if not has_shown:
-                        emitted = list(request.resume_token_ids)  # nobody has seen anything: begin again
+            async with aclosing(answer.chunks(ticket, deadline)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
         finally:
             self._end(ticket, record)
 
@@ -269,7 +221,7 @@ class Manager:
         """Models that will be wanted soon, in order; loaded where that takes nothing from anybody. Unknown ones are skipped."""
         for name in names:
             if name in self._records:
-                self._tell(LoadAsked(name))
+                self._tell(Expected(name))
 
     async def unload(self, name: str) -> None:
         """Drain and stop the model's worker; returns when it is reaped. Raises ModelNotFound."""
@@ -314,11 +266,11 @@ class Manager:
 
     # Tickets.
 
-    def _ask(self, name: str, priority: int, deadline_at_s: float) -> Ticket:
+    def _ask(self, name: str, priority: int, deadline: Deadline) -> Ticket:
         ticket = Ticket(next(self._numbers))
         self._tickets[ticket.number] = ticket
         self._idle.clear()
-        self._tell(Asked(ticket.number, name, priority, deadline_at_s))
+        self._tell(Asked(ticket.number, name, priority, deadline.at_s))
         return ticket
 
     def _end(self, ticket: Ticket, record: Record) -> None:
@@ -334,42 +286,21 @@ class Manager:
     async def _call(
         self, name: str, deadline_s: float | None, priority: int, ask: Callable[[WorkerProcess], Any]
     ) -> Any:
-        deadline_at_s = self._deadline_at_s(deadline_s)
+        deadline = self._deadline(deadline_s)
         record = self._record(name)
-        ticket = self._ask(name, priority, deadline_at_s)
+        ticket = self._ask(name, priority, deadline)
         try:
             while True:
-                worker = await self._until(deadline_at_s, ticket.admission())
+                worker = await deadline.until(ticket.admission())
                 try:
-                    return await self._until(deadline_at_s, ask(worker))
+                    return await deadline.until(ask(worker))
                 except WorkerGone:
                     record.resumed += 1
         finally:
             self._end(ticket, record)
 
-    def _deadline_at_s(self, deadline_s: float | None) -> float:
-        return asyncio.get_running_loop().time() + min(deadline_s or self._limits.deadline_s, 86_400.0)
-
-    async def _until(self, deadline_at_s: float, work: Any) -> Any:
-        try:
-            async with asyncio.timeout_at(deadline_at_s):
-                return await work
-        except TimeoutError:
-            raise BackendTimeout(
-                "the deadline of the request passed", place="runtime", fix="give it more deadline_s"
-            ) from None
-
-    def _count_tokens(self, record: Record, tokens: int) -> None:
-        record.tokens += tokens
-        if tokens:
-            self._token_times.append((asyncio.get_running_loop().time(), tokens))
-            if len(self._token_times) > 10_000:
-                self._forget_old_tokens()
-
-    def _forget_old_tokens(self) -> None:
-        since_s = asyncio.get_running_loop().time() - RATE_WINDOW_S
-        while self._token_times and self._token_times[0][0] < since_s:
-            self._token_times.popleft()
+    def _deadline(self, deadline_s: float | None) -> Deadline:
+        return Deadline.after(deadline_s or self._limits.deadline_s)
 
     def _record(self, name: str) -> Record:
         record = self._records.get(name)
@@ -406,7 +337,8 @@ class Manager:
                 log.info("%s: starting", name)
                 record = self._records[name]
                 record.stop = asyncio.Event()
-                task = asyncio.create_task(self._run_worker(name, record), name=f"worker {name}")
+                life = live(record, self._timing, self._environ, self._tell, self._wall_clock)
+                task = asyncio.create_task(life, name=f"worker {name}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             case Stop(name, why):
@@ -419,65 +351,6 @@ class Manager:
             case Refuse():
                 if ticket := self._tickets.get(decision.ticket):
                     ticket.say(error_of(decision))
-
-    async def _run_worker(self, name: str, record: Record) -> None:
-        """One worker's whole life, from start to reaped; the scheduler hears of each turn."""
-        began_s = asyncio.get_running_loop().time()
-
-        def started(pid: int) -> None:
-            record.pid = pid
-
-        try:
-            worker = await WorkerProcess.start(record.spec, self._timing, self._environ, on_pid=started)
-        except WorkerGone as gone:
-            self._lost(name, record, gone.what, permanent=False)
-            return
-        except EdgeAgentError as error:
-            self._lost(name, record, str(error), permanent=True)
-            return
-        async with worker:
-            record.worker, record.info, record.log_lines = worker, worker.info, worker.log_lines
-            record.loaded_at_s = self._wall_clock()
-            log.info(
-                "%s: ready after %.2f s, pid %d",
-                name,
-                asyncio.get_running_loop().time() - began_s,
-                worker.pid,
-            )
-            size_bytes = worker.resident_bytes() or self._schedule.models[name].size_bytes
-            self._tell(WorkerReady(name, size_bytes))
-            gone = asyncio.create_task(worker.wait_gone())
-            stopped = asyncio.create_task(record.stop.wait())
-            try:
-                await asyncio.wait((gone, stopped), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                gone.cancel()
-                stopped.cancel()
-        record.worker = None
-        if record.stop.is_set():
-            record.pid = 0
-            log.info("%s: stopped", name)
-            self._tell(WorkerStopped(name))
-        else:
-            self._lost(name, record, await worker.wait_gone(), permanent=False)
-
-    def _lost(self, name: str, record: Record, failure: str, *, permanent: bool) -> None:
-        record.pid = 0
-        record.crashes += 1
-        log.warning("%s: lost its worker: %s", name, failure)
-        self._tell(WorkerLost(name, failure, permanent))
-
-
-def _cut_off_chunk(info: BackendInfo, usage: Usage) -> CompletionChunk:
-    """The last chunk of an answer whose worker died between its last token and this."""
-    return CompletionChunk(
-        finish_reason="length",
-        usage=usage,
-        timings=Timings(),
-        model=info.model,
-        backend=info.backend,
-        n_ctx=info.n_ctx,
-    )
 
 
 def _scheduler_limits(limits: LimitsConfig, workers: WorkersConfig, memory_bytes: int) -> Limits:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from the_edge_agent.inference import BackendInfo
 from the_edge_agent.runtime.schedule import Model
-from the_edge_agent.runtime.worker_process import WorkerProcess, WorkerSpec
+from the_edge_agent.runtime.worker_process import WorkerProcess
+from the_edge_agent.runtime.worker_spec import WorkerSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,25 @@ class Record:
     resumed: int = 0
     log_lines: Sequence[str] = ()
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def status(self, model: Model, waiting: int) -> ModelStatus:
+        """The model now; ``waiting`` requests want it."""
+        return ModelStatus(
+            name=model.name,
+            phase=model.phase,
+            size_bytes=model.size_bytes,
+            pid=self.pid,
+            active=len(model.active),
+            waiting=waiting,
+            slots=model.slots,
+            pinned=model.pinned,
+            info=self.info,
+            loaded_at_s=self.loaded_at_s,
+            last_used_at_s=self.last_used_at_s,
+            requests=self.requests,
+            tokens=self.tokens,
+            crashes=self.crashes,
+            resumed=self.resumed,
+            failure=model.failure,
+            keep_alive_s=model.keep_alive_s,
+        )

@@ -17,7 +17,7 @@ from the_edge_agent.inference import Level
 from the_edge_agent.runtime.config import ModelConfig, RuntimeConfig, is_model_name
 from the_edge_agent.runtime.model_status import ManagedModel
 from the_edge_agent.runtime.schedule import Model
-from the_edge_agent.runtime.worker_process import WorkerSpec
+from the_edge_agent.runtime.worker_spec import WorkerSpec
 from the_edge_agent.settings import Environment
 from the_edge_agent.store.catalogue import EMBEDDED_NAME
 from the_edge_agent.store.locate import LocatedModel, ModelQuery, locate_model, locate_named

@@ -120,7 +120,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReady:
-    """The model's worker answers; ``size_bytes`` is what it holds now."""
+    """The model's worker answers; ``size_bytes`` is what it holds now, 0 where that can't be measured."""
 
     model: str
     size_bytes: int
@@ -153,6 +153,13 @@ class WorkerStopped:
 @dataclass(frozen=True, slots=True)
 class LoadAsked:
     """Somebody wants the model itself. Forgives a failed one."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Somebody will probably ask for the model soon: load it where that takes nothing from anybody, or forget this."""
 
     model: str
 
@@ -203,6 +210,7 @@ Event: TypeAlias = (
     | WorkerLost
     | WorkerStopped
     | LoadAsked
+    | Expected
     | UnloadAsked
     | ModelAdded
     | ModelRemoved

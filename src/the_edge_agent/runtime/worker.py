@@ -22,14 +22,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from the_edge_agent.backends.runtime_wire import (
+from the_edge_agent.backends.runtime_answers import (
     chunk_to_json,
     embeddings_to_json,
     error_to_json,
     info_to_json,
-    parse_chat_request,
-    parse_embed_request,
 )
+from the_edge_agent.backends.runtime_requests import parse_chat_request, parse_embed_request
 from the_edge_agent.errors import ActionParamsInvalid, EdgeAgentError
 from the_edge_agent.inference import Backend, CompletionChunk
 from the_edge_agent.runtime.confine import die_with_parent, leave_network

@@ -12,64 +12,28 @@ import logging
 import os
 import signal
 import socket
-import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from the_edge_agent.backends.runtime_wire import (
-    chat_request_to_json,
-    embed_request_to_json,
-    parse_chunk,
-    parse_embeddings,
-    parse_error,
-    parse_info,
-)
+from the_edge_agent.backends.runtime_answers import parse_chunk, parse_embeddings, parse_error, parse_info
+from the_edge_agent.backends.runtime_requests import chat_request_to_json, embed_request_to_json
 from the_edge_agent.errors import BackendUnavailable, EdgeAgentError
 from the_edge_agent.inference import BackendInfo, ChatRequest, CompletionChunk, Embeddings, EmbedRequest
 from the_edge_agent.runtime.config import WorkersConfig
 from the_edge_agent.runtime.frames import FrameChannel
 from the_edge_agent.runtime.inbox import Inbox
+from the_edge_agent.runtime.worker_spec import WorkerSpec, file_identity, scrubbed_environment
 
 LOG_LINES = 200
 LOG_LINE_CHARACTERS = 500
-#: What a worker sees of the daemon's environment: enough to find libraries, homes and devices, no secret.
-PASSED_VARIABLES = frozenset(
-    """
-    HOME LANG LC_ALL LC_CTYPE PATH PYTHONPATH TMPDIR TZ APPDIR TEA_LLAMA_LIB TEA_N_THREADS
-    LD_LIBRARY_PATH CUDA_VISIBLE_DEVICES NVIDIA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES OMP_NUM_THREADS
-    OMP_WAIT_POLICY XDG_CACHE_HOME XDG_DATA_HOME SYSTEMROOT
-    """.split()  # noqa: SIM905 - names read better as a paragraph
-)
-
 log = logging.getLogger("the_edge_agent.runtime")
 
 
 class WorkerGone(BackendUnavailable):
     """The worker is dead, hung or broke the protocol; what it was doing can be done again by another."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSpec:
-    """What to start. ``command`` is followed by the socket's number and the daemon's pid."""
-
-    name: str
-    path: str
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    command: tuple[str, ...] = (sys.executable, "-P", "-m", "the_edge_agent.runtime.worker")
-    offline: bool = False
-
-
-def scrubbed_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a worker gets: an allow-list, and no empty element in a library path (it means "here")."""
-    kept = {name: value for name, value in environ.items() if name in PASSED_VARIABLES and value}
-    for name in ("LD_LIBRARY_PATH", "PATH", "PYTHONPATH"):
-        if name in kept:
-            kept[name] = os.pathsep.join(part for part in kept[name].split(os.pathsep) if part)
-    return {name: value for name, value in kept.items() if value} | {"PYTHONUNBUFFERED": "1"}
 
 
 class WorkerProcess:
@@ -87,7 +51,7 @@ class WorkerProcess:
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._streams: dict[int, Inbox] = {}
         self._next_number = 0
-        self.file_identity = _identity_of(spec.path)
+        self.file_identity = file_identity(spec.path)
         """The model's file as it was when this worker was started: a stream is never gone on with from another file."""
         self._pongs = 0
         self._progress = 0
@@ -159,7 +123,7 @@ class WorkerProcess:
 
     # Asking.
 
-    async def chat(self, request: ChatRequest) -> AsyncIterator[CompletionChunk]:
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[CompletionChunk]:
         """Stream the answer. Closing the iterator cancels the work in the worker. Raises WorkerGone, or its error."""
         number, inbox = self._open_stream()
         finished = False
@@ -384,14 +348,6 @@ def _merged(messages: list[list[Any]]) -> CompletionChunk:
         return CompletionChunk(text=messages[0][1], token_ids=tuple(messages[0][2]))
     text = "".join(message[1] for message in messages)
     return CompletionChunk(text=text, token_ids=tuple(token for message in messages for token in message[2]))
-
-
-def _identity_of(path: str) -> tuple[int, int, int, int] | None:
-    try:
-        stat = Path(path).stat()
-    except OSError:
-        return None
-    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _resident_bytes(pid: int) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, unquote
 
-from the_edge_agent.backends.runtime_wire import error_to_json
+from the_edge_agent.backends.runtime_answers import error_to_json
 from the_edge_agent.errors import ActionParamsInvalid, BackendTimeout, EdgeAgentError
 from the_edge_agent.serving.status_codes import retry_after_s, status_of
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 from the_edge_agent.errors import UnsupportedFeature
 from the_edge_agent.inference import Completion, CompletionChunk, Usage
 from the_edge_agent.serving.fields import Body, list_field, object_field, text_field, wrong
-from the_edge_agent.serving.openai_wire import ChatCall, parse_chat
+from the_edge_agent.serving.openai_requests import ChatCall, parse_chat
 
 
 def parse_responses(body: Body, schema_bytes: int = 256_000) -> ChatCall:

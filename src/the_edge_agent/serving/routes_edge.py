@@ -14,14 +14,13 @@ from importlib import resources
 from typing import Any
 
 from the_edge_agent import __version__
-from the_edge_agent.backends.runtime_wire import (
+from the_edge_agent.backends.runtime_answers import (
     chunk_to_json,
     embeddings_to_json,
     error_to_json,
     info_to_json,
-    parse_chat_request,
-    parse_embed_request,
 )
+from the_edge_agent.backends.runtime_requests import parse_chat_request, parse_embed_request
 from the_edge_agent.errors import PermissionDenied
 from the_edge_agent.inference import BackendInfo
 from the_edge_agent.runtime.daemon import Answer, Ask

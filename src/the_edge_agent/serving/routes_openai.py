@@ -13,15 +13,8 @@ from the_edge_agent.inference import CompletionChunk, collect
 from the_edge_agent.runtime.daemon import Answer, Daemon
 from the_edge_agent.serving.exchange import Exchange, StreamFormat, error_body, to_json
 from the_edge_agent.serving.http import Routes, Site
-from the_edge_agent.serving.openai_wire import (
-    ChatCall,
-    ChunkWriter,
-    completion_tree,
-    embeddings_tree,
-    parse_chat,
-    parse_completion,
-    parse_embeddings,
-)
+from the_edge_agent.serving.openai_answers import ChunkWriter, completion_tree, embeddings_tree
+from the_edge_agent.serving.openai_requests import ChatCall, parse_chat, parse_completion, parse_embeddings
 from the_edge_agent.serving.responses_wire import ResponseWriter, parse_responses, response_tree
 
 SSE = StreamFormat(
