@@ -19,6 +19,7 @@ from the_edge_agent.errors import EdgeAgentError, UseAfterClose
 from the_edge_agent.inference import SamplingParams
 from the_edge_agent.llama.batch import LlamaBatch
 from the_edge_agent.llama.context import LlamaContext
+from the_edge_agent.llama.draft_model import DraftModel
 from the_edge_agent.llama.generator import Generator
 from the_edge_agent.llama.library import LlamaLibrary
 from the_edge_agent.llama.model import LlamaModel
@@ -39,7 +40,9 @@ class Things:
         self.sampler = Sampler(
             self.model, SamplingParams(temperature=1.0), grammar="root ::= [a-z ]+", seed=1
         )
-        self.generator = Generator(self.model, PARAMS)
+        self.generator = Generator(
+            self.model, PARAMS, draft_tokens=4, draft_model=DraftModel(self.model, PARAMS)
+        )
 
     def use_all(self) -> int:
         """Use everything that can be used; returns how many refused with the typed error."""

@@ -8,8 +8,9 @@ from hypothesis.strategies import integers, lists
 from tests.llama.collected import chat_ids, start
 
 from the_edge_agent.inference import SamplingParams
+from the_edge_agent.llama.drafts import LONGEST_PAUSE, DraftPace, Drafts
 from the_edge_agent.llama.generator import Generator
-from the_edge_agent.llama.lookup import LONGEST_PAUSE, PromptLookup, find_continuation
+from the_edge_agent.llama.lookup import PromptLookup, find_continuation
 from the_edge_agent.llama.stream import GenerationRequest
 
 TEXTS = [
@@ -39,17 +40,32 @@ def test_the_latest_and_longest_repetition_is_taken():
 
 
 def test_drafts_grow_while_they_hit_and_pause_when_they_miss():
-    lookup = PromptLookup(8)
     tokens = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 1, 2]
-    assert len(lookup.draft(tokens)) == 3
-    lookup.learn(3, 3)
-    assert len(lookup.draft(tokens)) == 6
-    lookup.learn(6, 0)
-    assert lookup.draft(tokens) == []
-    assert len(lookup.draft(tokens)) == 3
+    drafts = Drafts(8, PromptLookup())
+    assert len(drafts.draft(tokens, 99)) == 3
+    drafts.learn(3, 3)
+    assert len(drafts.draft(tokens, 99)) == 6
+    assert len(drafts.draft(tokens, 2)) == 2
+    drafts.learn(6, 0)
+    assert drafts.draft(tokens, 99) == []
+    assert len(drafts.draft(tokens, 99)) == 3
+    pace = DraftPace(8)
     for _ in range(20):
-        lookup.learn(3, 0)
-    assert lookup._wait == LONGEST_PAUSE
+        pace.learn(3, 0)
+    assert [pace.ask() for _ in range(LONGEST_PAUSE + 1)] == [0] * LONGEST_PAUSE + [3]
+
+
+def test_a_source_that_pauses_leaves_the_word_to_the_next():
+    class Always:
+        def draft(self, tokens, length):
+            return [7] * length
+
+    drafts = Drafts(4, PromptLookup(), Always())
+    assert drafts.draft([1, 2, 3], 99) == [7, 7, 7]
+    drafts.learn(3, 0)
+    assert drafts.draft([1, 2, 9, 1, 2], 99) == [9, 1, 2]
+    assert drafts.draft([1, 2, 3], 99) == []  # its pause
+    assert drafts.draft([1, 2, 3], 99) == [7, 7, 7]
 
 
 @pytest.mark.parametrize(

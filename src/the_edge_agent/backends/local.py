@@ -12,15 +12,15 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from collections.abc import Generator as Yielding
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from the_edge_agent.backends.local_options import MAX_DRAFT, MODEL_DRAFT, LocalOptions, header_of, open_draft
 from the_edge_agent.errors import BackendNotInstalled, UnsupportedFeature
-from the_edge_agent.gguf import read_header
 from the_edge_agent.inference import (
     BackendInfo,
     ChatRequest,
@@ -28,80 +28,37 @@ from the_edge_agent.inference import (
     Embeddings,
     EmbedRequest,
     SamplingParams,
-    ToolCall,
     Usage,
 )
 from the_edge_agent.llama.adapter import LlamaAdapter
 from the_edge_agent.llama.generator import Generator
 from the_edge_agent.llama.machine import read_machine
 from the_edge_agent.llama.model import LlamaModel
-from the_edge_agent.llama.params import KvType, check_range
-from the_edge_agent.llama.plan import LoadPlan, LoadWishes, plan_load
+from the_edge_agent.llama.params import check_range
+from the_edge_agent.llama.plan import LoadPlan, plan_load
 from the_edge_agent.llama.prompt import PromptWriter
-from the_edge_agent.llama.shown_text import ShownText
 from the_edge_agent.llama.stream import Event, Failed, Finished, GenerationRequest, Piece
-from the_edge_agent.llama.tool_calls import may_begin_call, parse_tool_calls
+from the_edge_agent.llama.tool_gate import ToolGate
 from the_edge_agent.llama.tool_prompt import resolve_rules, usable_tools
-from the_edge_agent.llama.vocab import Vocab
 
 logger = logging.getLogger("the_edge_agent.backends.local")
+
+__all__ = ["LocalBackend", "LocalOptions"]
 
 BACKEND = "local"
 #: Prompts above this are rendered and tokenized on a thread, so that the event loop goes on.
 LONG_TEXT = 50_000
-MAX_DRAFT = 15
-
-
-@dataclass(frozen=True, slots=True)
-class LocalOptions:
-    """How to load and run a model; None leaves a choice to measured rules (``llama.plan``).
-
-    ``chat_format`` names a built-in chat format or is a Jinja template; None takes the file's own. ``deterministic``
-    makes text at temperature 0 independent of neighbours, chunking and resume (the default for tiny models).
-    ``lora`` gives adapters' files with their strengths (1.0 is as trained).
-    ``draft_tokens`` (up to 15) guesses ahead by prompt lookup: the same text, sooner where it repeats what was said.
-    """
-
-    n_ctx: int | None = None
-    n_threads: int | None = None
-    n_gpu_layers: int = 0
-    n_seq_max: int | None = None
-    chat_format: str | None = None
-    deterministic: bool | None = None
-    kv_type: KvType | None = None
-    flash_attention: bool | None = None
-    use_mmap: bool | None = None
-    use_mlock: bool = False
-    repack: bool | None = None
-    n_batch: int | None = None
-    cache_cells: int | None = None
-    prefill_share: float = 0.16
-    draft_tokens: int = 0
-    lora: tuple[tuple[Path, float], ...] = ()
-
-    def wishes(self) -> LoadWishes:
-        """The part that decides how the model is loaded."""
-        return LoadWishes(
-            n_ctx=self.n_ctx,
-            n_seq_max=self.n_seq_max,
-            n_threads=self.n_threads,
-            n_gpu_layers=self.n_gpu_layers,
-            deterministic=self.deterministic,
-            kv_type=self.kv_type,
-            flash_attention=self.flash_attention,
-            use_mmap=self.use_mmap,
-            use_mlock=self.use_mlock,
-            repack=self.repack,
-            n_batch=self.n_batch,
-            cache_cells=self.cache_cells,
-        )
 
 
 class LocalBackend:
     """A loaded model that answers requests. ``open`` it; ``aclose`` it, or use ``async with LocalBackend.open(...)``."""
 
-    def __init__(self, model: LlamaModel, generator: Generator, writer: PromptWriter, plan: LoadPlan) -> None:
-        self._model = model
+    def __init__(
+        self, models: Sequence[LlamaModel], generator: Generator, writer: PromptWriter, plan: LoadPlan
+    ) -> None:
+        """Takes over all that is given; ``load`` is what callers use. The first model answers."""
+        self._models = models
+        self._model = model = models[0]
         self._generator = generator
         self._writer = writer
         self._name = model.name
@@ -126,29 +83,38 @@ class LocalBackend:
             )
         check_range("draft_tokens", options.draft_tokens, 0, MAX_DRAFT)
         check_range("prefill_share", options.prefill_share, 0.01, 0.99)
-        plan = plan_load(read_header(path), options.wishes(), read_machine())
+        machine = read_machine()
+        plan = plan_load(header_of(path), options.wishes(), machine)
         logger.info("loading %s: %s", path.name, plan)
         model = LlamaModel.load(path, plan.model)
+        models = [model]
         adapters: list[tuple[LlamaAdapter, float]] = []
         try:
-            adapters += [(LlamaAdapter.load(model, file), scale) for file, scale in options.lora]
+            for file, scale in options.lora:
+                adapters.append((LlamaAdapter.load(model, file), scale))
             writer = PromptWriter.for_model(model, options.chat_format)
+            drafting = None
+            if options.draft_model:
+                draft, drafting = open_draft(options, model, plan, machine)
+                models.append(draft)
             generator = Generator(
                 model,
                 plan.context,
                 n_ctx_seq=plan.n_ctx,
                 cache_cells=plan.cache_cells,
                 prefill_share=options.prefill_share,
-                draft_tokens=options.draft_tokens,
+                draft_tokens=options.draft_tokens or (MODEL_DRAFT if drafting else 0),
+                draft_model=drafting,
                 adapters=adapters,
             )
         except BaseException:
-            model.close()
+            for opened in models:
+                opened.close()
             raise
         finally:
             for adapter, _ in adapters:
                 adapter.close()  # the generator's context holds them now
-        return cls(model, generator, writer, plan)
+        return cls(models, generator, writer, plan)
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[CompletionChunk]:
         """Stream the answer. Closing the iterator early cancels the work within one step.
@@ -158,7 +124,7 @@ class LocalBackend:
         """
         deadline = None if request.deadline_s is None else time.monotonic() + request.deadline_s
         generation = await self._prepare(request, deadline)
-        gate = _ToolGate(request, self._model.vocab) if usable_tools(request) else None
+        gate = ToolGate(request, self._model.vocab) if usable_tools(request) else None
         subscription = _Subscription(asyncio.get_running_loop())
         request_id = self._generator.submit(generation, subscription.sink)
         ended = False
@@ -207,7 +173,8 @@ class LocalBackend:
     def close(self) -> None:
         """As ``aclose``, blocking."""
         self._generator.close()
-        self._model.close()
+        for model in self._models:
+            model.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -251,7 +218,7 @@ class LocalBackend:
             return await asyncio.to_thread(self._writer.write, request, tools)
         return self._writer.write(request, tools)
 
-    def _last_chunk(self, event: Finished, gate: _ToolGate | None) -> CompletionChunk:
+    def _last_chunk(self, event: Finished, gate: ToolGate | None) -> CompletionChunk:
         text, calls = gate.finish() if gate else ("", ())
         reason = "tool_calls" if calls and event.finish_reason == "stop" else event.finish_reason
         return CompletionChunk(
@@ -318,31 +285,6 @@ class _Subscription:
                 yield event
                 if not isinstance(event, Piece):
                     return
-
-
-class _ToolGate:
-    """Shows text as it comes, but not what may be a tool call; says at the end which it was. A call may have begun in
-    what is resumed.
-    """
-
-    def __init__(self, request: ChatRequest, vocab: Vocab) -> None:
-        self._names = frozenset(tool.name for tool in usable_tools(request))
-        self._text = ""
-        self._shown = 0
-        before = ShownText(vocab, request.sampling.stop, show_special=True)
-        self.push("".join(map(before.push, request.resume_token_ids)))
-
-    def push(self, text: str) -> str:
-        self._text += text
-        upto = may_begin_call(self._text)
-        if upto <= self._shown:
-            return ""
-        shown, self._shown = self._text[self._shown : upto], upto
-        return shown
-
-    def finish(self) -> tuple[str, tuple[ToolCall, ...]]:
-        said, calls = parse_tool_calls(self._text, self._names)
-        return (said if calls else self._text)[self._shown :], calls
 
 
 def _answer_grammar(request: ChatRequest) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from the_edge_agent.inference import FinishReason, SamplingParams, Timings, TokenLogprob, Usage
-from the_edge_agent.llama.lookup import PromptLookup
+from the_edge_agent.llama.drafts import Drafts
 from the_edge_agent.llama.sampler import Draw, Sampler
 from the_edge_agent.llama.scheduler import Work
 from the_edge_agent.llama.shown_text import ShownText
@@ -72,7 +72,7 @@ class Stream:
 
     __slots__ = (
         "_last_flush", "_logprobs", "_max_tokens", "_n_ctx", "_shown", "_sink", "_texts", "_token_ids",
-        "_vocab", "admitted_at", "emitted", "first_token_at", "lookup", "request", "sampler", "submitted_at", "work",
+        "_vocab", "admitted_at", "drafts", "emitted", "first_token_at", "request", "sampler", "submitted_at", "work",
     )  # fmt: skip
 
     def __init__(
@@ -85,10 +85,10 @@ class Stream:
         *,
         n_ctx: int,
         now: float,
-        lookup: PromptLookup | None = None,
+        drafts: Drafts | None = None,
     ) -> None:
         self.request = request
-        self.lookup = lookup
+        self.drafts = drafts
         self.work = work
         self.sampler = sampler
         self.submitted_at = now

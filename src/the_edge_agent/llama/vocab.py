@@ -111,6 +111,31 @@ class Vocab:
         """The text of a whole sequence; bytes that aren't UTF-8 become U+FFFD."""
         return b"".join(map(self.piece, tokens)).decode("utf-8", "replace")
 
+    def raw_text(self, token: int) -> str:
+        """A token as its file spells it."""
+        self._lease()
+        try:
+            text: bytes = self._lib.llama_vocab_get_text(self._vocab, token)
+        finally:
+            self._owned.release()
+        return text.decode("utf-8", "replace")
+
+    def first_difference(self, other: Vocab) -> int | None:
+        """The first token that another vocabulary spells differently, over the length of the shorter one; or None."""
+        read = self._lib.llama_vocab_get_text
+        mine = self._lease()
+        try:
+            theirs = other._lease()
+            try:
+                for token in range(min(self.n_tokens, other.n_tokens)):
+                    if read(mine, token) != read(theirs, token):
+                        return token
+            finally:
+                other._owned.release()
+        finally:
+            self._owned.release()
+        return None
+
     def address(self) -> Any:
         """The raw vocabulary, for samplers; only valid under a lease on the model."""
         return self._vocab
