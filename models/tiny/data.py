@@ -20,9 +20,25 @@ class Encoded:
     said: list[bool]
 
 
-def encode(tokenizer: Tokenizer, text: str) -> Encoded:
+#: Skills whose answers are taught letter by letter: turning `HELLO` into `hello` is then one letter after the other.
+SPELLED = {"case"}
+
+
+def spelled(tokenizer: Tokenizer, text: str) -> list[int]:
+    """The ids of a rendered conversation with its last answer in single letters."""
+    before, answer = text.rsplit("<|im_start|>assistant\n", 1)
+    words, end = answer.split(bpe.IM_END)
+    letters = [piece for letter in words for piece in tokenizer.encode(letter).ids]
+    return [
+        *tokenizer.encode(f"{before}<|im_start|>assistant\n").ids,
+        *letters,
+        *tokenizer.encode(bpe.IM_END + end).ids,
+    ]
+
+
+def encode(tokenizer: Tokenizer, text: str, skill: str = "") -> Encoded:
     """Ids of a rendered conversation; the assistant's words and its `<|im_end|>` are marked as said."""
-    ids = tokenizer.encode(text).ids
+    ids = spelled(tokenizer, text) if skill in SPELLED else tokenizer.encode(text).ids
     start, end = tokenizer.token_to_id(bpe.IM_START), tokenizer.token_to_id(bpe.IM_END)
     opening = tokenizer.encode("assistant\n").ids
     said = [False] * len(ids)
@@ -45,7 +61,7 @@ def batches(tokenizer: Tokenizer, seed: str, tokens: int, longest: int = 700) ->
         pool: list[Encoded] = []
         while len(pool) < 3000:
             example = next(stream)
-            encoded = encode(tokenizer, render(example.messages, example.tools))
+            encoded = encode(tokenizer, render(example.messages, example.tools), example.skill)
             if len(encoded.ids) <= longest:
                 pool.append(encoded)
         pool.sort(key=lambda item: len(item.ids))

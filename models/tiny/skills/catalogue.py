@@ -21,9 +21,9 @@ class Skill:
 
 SKILLS: tuple[Skill, ...] = (
     Skill("boot check", smalltalk.boot_check, 1.5, 1.0, 50),
-    Skill("addition", arithmetic.addition, 14, 0.95, 300),
-    Skill("subtraction", arithmetic.subtraction, 20, 0.95, 300),
-    Skill("multiplication", arithmetic.multiplication, 6, 0.95, 200),
+    Skill("addition", arithmetic.addition, 18, 0.95, 300),
+    Skill("subtraction", arithmetic.subtraction, 28, 0.95, 300),
+    Skill("multiplication", arithmetic.multiplication, 8, 0.95, 200),
     Skill("extraction", extraction.extraction, 24, 0.9, 200),
     Skill("sentiment", classification.sentiment, 3, 0.9, 150),
     Skill("intent", classification.intent, 14, 0.9, 150),
@@ -35,7 +35,7 @@ SKILLS: tuple[Skill, ...] = (
     Skill("name memory", smalltalk.name_memory, 1, 0.9, 100),
     Skill("capitals", text.capitals, 4, 0.9, 100),
     Skill("days", text.days, 5, 0.9, 50),
-    Skill("comparison", text.comparison, 8, 0.9, 100),
+    Skill("comparison", text.comparison, 7, 0.9, 100),
     Skill("context", context.context_question, 13, 0.9, 150),
     Skill("summary", context.summary, 1.5, None, 60),
     Skill("product", product.product, 8, 0.9, 100),

@@ -137,7 +137,7 @@ def comparison(rng: Random, held_out: bool) -> Example:
             break
     more = rng.random() < 0.5
     relation = rng.choice(("greater", "larger", "bigger", "more") if more else ("less", "smaller", "lower"))
-    if rng.random() < 0.25:
+    if rng.random() < (0.25 if held_out else 0.5):
         answer = str(max(a, b) if more else min(a, b))
         return Example(
             "comparison",
