@@ -146,3 +146,14 @@ async def test_the_boot_check_can_be_left_out(tmp_path):
     async with daemon(tmp_path, fake("mute", text="NO"), boot=BootConfig(enabled=False)) as core:
         assert await core.boot() == ""
         assert core.ready
+
+
+async def test_what_comes_next_is_loaded_by_name_or_level_and_the_rest_is_skipped(tmp_path):
+    models = (fake("tiny"), fake("big", "tactical"), fake("other", "tactical"))
+    async with daemon(tmp_path, *models) as core:
+        await core.load("tiny")
+        core.preload(["auto", "unknown", "tiny", "tactical"])
+        assert core.manager.status("big").phase == "loading"
+        assert core.manager.status("other").phase == "unloaded"
+        core.preload(["other"])
+        assert core.manager.status("other").phase == "loading"

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from the_edge_agent.actions.llm_messages import parse_conversation, parse_tools
 from the_edge_agent.engine.action import ActionContext
+from the_edge_agent.engine.foresight import named_choice
 from the_edge_agent.engine.ports import BackendChoice
 from the_edge_agent.errors import ActionParamsInvalid, SchemaUnsupported
 from the_edge_agent.inference import (
@@ -41,15 +42,7 @@ _SCHEMA_KEYS = ("schema", "json_schema")
 
 def backend_choice(params: JsonObject, context: ActionContext) -> BackendChoice:
     """What the node asks for; None where it says nothing."""
-    return BackendChoice(
-        backend=cast("str | None", params.get("backend")),
-        model=cast("str | None", params.get("model")),
-        model_path=cast("str | None", params.get("model_path")),
-        level=cast("Level | None", params.get("level")),
-        privacy=cast("Privacy | None", params.get("privacy")),
-        settings=context.settings.llm,
-        base_dir=context.base_dir,
-    )
+    return named_choice(params, context.settings.llm, context.base_dir)
 
 
 def request_privacy(params: JsonObject, context: ActionContext, *, api_chosen: bool) -> Privacy:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import Callable, Hashable
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from the_edge_agent.backends.choose import Caller, Decision, Facts, decide, wanted_backend
 from the_edge_agent.engine.ports import BackendChoice, ResolvedBackend
@@ -22,6 +23,12 @@ from the_edge_agent.inference import Backend
 from the_edge_agent.settings import Environment
 from the_edge_agent.store.locate import LocatedModel, ModelQuery, locate_model
 from the_edge_agent.workflow.nodes import LlmSettings
+
+if TYPE_CHECKING:
+    from the_edge_agent.backends.runtime import RuntimeBackend
+
+log = logging.getLogger("the_edge_agent.backends")
+B = TypeVar("B", bound=Backend)
 
 
 class BackendPool:
@@ -33,6 +40,8 @@ class BackendPool:
         self._opened: dict[Hashable, Backend] = {}
         self._locks: dict[Hashable, asyncio.Lock] = {}
         self._stack = AsyncExitStack()
+        self._telling: asyncio.Task[None] | None = None
+        self._told: tuple[str, ...] = ()
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,6 +53,10 @@ class BackendPool:
 
     async def aclose(self) -> None:
         """Close every backend that was opened. Safe to call twice."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
+            self._telling = None
         await self._stack.aclose()
         self._opened.clear()
 
@@ -68,6 +81,39 @@ class BackendPool:
 
     async def resolve(self, choice: BackendChoice) -> ResolvedBackend:
         """Decide, open and share. Raises BackendError, StoreError or LlamaError."""
+        decision, located = self._decide(choice)
+        if decision.kind == "local":
+            assert located is not None
+            return await self._local(choice, located, decision)
+        if decision.kind == "runtime":
+            return await self._runtime(choice, decision)
+        return await self._api(choice, decision)
+
+    def expect(self, choices: Sequence[BackendChoice]) -> None:
+        """Let the daemon know which models come next, if it is the one that answers; what was told last isn't repeated."""
+        names = tuple(dict.fromkeys(name for choice in choices if (name := self._expected_name(choice))))
+        if not names or names == self._told or (self._telling is not None and not self._telling.done()):
+            return
+        self._told = names
+        self._telling = asyncio.create_task(self._tell(names))
+
+    def _expected_name(self, choice: BackendChoice) -> str:
+        """What the daemon will be asked for: a model or a level; empty where it won't be asked, or decides then."""
+        if not self._runtime_answers(choice):
+            return ""
+        try:
+            decision, _ = self._decide(choice)
+        except EdgeAgentError:
+            return ""  # the node itself will say so
+        return self._runtime_model(choice) or choice.level or "" if decision.kind == "runtime" else ""
+
+    async def _tell(self, names: tuple[str, ...]) -> None:
+        try:
+            await (await self._runtime_backend()).preload(names)
+        except EdgeAgentError as error:
+            log.debug("the daemon wasn't told what comes next: %s", error)
+
+    def _decide(self, choice: BackendChoice) -> tuple[Decision, LocatedModel | None]:
         located: LocatedModel | None = None
         local_error: EdgeAgentError | None = None
         if wanted_backend(choice, self._caller) in ("local", "auto"):
@@ -81,13 +127,7 @@ class BackendPool:
             local_error=local_error,
             api_configured=bool(choice.settings.api.base_url or self._environment.api_base_url),
         )
-        decision = decide(choice, self._caller, facts)
-        if decision.kind == "local":
-            assert located is not None
-            return await self._local(choice, located, decision)
-        if decision.kind == "runtime":
-            return await self._runtime(choice, decision)
-        return await self._api(choice, decision)
+        return decide(choice, self._caller, facts), located
 
     def _runtime_answers(self, choice: BackendChoice) -> bool:
         """Whether the daemon may be asked: it listens, or this run has asked it before (then it is waited for)."""
@@ -98,13 +138,21 @@ class BackendPool:
         return "runtime" in self._opened or runtime_answers(self._environment.runtime_socket)
 
     async def _runtime(self, choice: BackendChoice, decision: Decision) -> ResolvedBackend:
+        model = self._runtime_model(choice)
+        return ResolvedBackend(await self._runtime_backend(), model, decision.notices)
+
+    def _runtime_model(self, choice: BackendChoice) -> str:
+        """What the daemon is asked for by name; a level of the node's own goes before the model of the whole file."""
+        of_the_file = "" if choice.level else choice.settings.model
+        return self._caller.model or choice.model or of_the_file or ""
+
+    async def _runtime_backend(self) -> RuntimeBackend:
         from the_edge_agent.backends.runtime import RuntimeBackend
 
-        async def open_client() -> Backend:
+        async def open_client() -> RuntimeBackend:
             return RuntimeBackend(self._environment.runtime_socket)
 
-        model = self._caller.model or choice.model or ""
-        return ResolvedBackend(await self._shared("runtime", open_client), model, decision.notices)
+        return await self._shared("runtime", open_client)
 
     async def _local(
         self, choice: BackendChoice, located: LocatedModel, decision: Decision
@@ -140,14 +188,15 @@ class BackendPool:
             await self._shared(("api", base_url, model, key_env), open_client), model, decision.notices
         )
 
-    async def _shared(self, key: Hashable, open_backend: Callable[[], Any]) -> Backend:
+    async def _shared(self, key: Hashable, open_backend: Callable[[], Awaitable[B]]) -> B:
         """Open once for all who ask at the same time; the pool closes it."""
         async with self._locks.setdefault(key, asyncio.Lock()):
-            backend = self._opened.get(key)
-            if backend is None:
-                backend = await open_backend()
-                self._opened[key] = backend
-                self._stack.push_async_callback(backend.aclose)
+            known: Any = self._opened.get(key)
+            if known is not None:
+                return known
+            backend = await open_backend()
+            self._opened[key] = backend
+            self._stack.push_async_callback(backend.aclose)
             return backend
 
 

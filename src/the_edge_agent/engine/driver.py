@@ -64,8 +64,11 @@ class Driver:
     async def _visit(self, line: Line, prepared: Prepared) -> tuple[Any, Move]:
         """One visit of a node on a line, with the approvals before and after it."""
         address = line.address
-        if prepared.ask_before and address not in self.session.history.nodes:
-            await self._approve(prepared, address, "before")
+        if address not in self.session.history.nodes:
+            if prepared.ask_before:
+                await self._approve(prepared, address, "before")
+            if self.session.expecting:
+                self.session.expect(line.frame.foresight.ahead(prepared.node, line.fan_in))
         value, move = await self._execute(line, prepared, address, routed=True, want=line.writes is not None)
         if prepared.ask_after:
             await self._approve(prepared, address, "after")
@@ -131,8 +134,12 @@ class Driver:
         join = fork.fan_in.name if fork.fan_in else None
         results: list[BranchResult | None] = [None] * len(fork.branches)
         at = line.address
+        order = frame.foresight.order(fork)
+        if session.expecting:
+            session.expect(frame.foresight.branches(fork))
 
-        async def one(index: int) -> None:
+        async def one(place: int) -> None:
+            index = order[place]
             node = fork.branches[index]
             prefix = addresses.branch(at, frame.prepared(node).segment)
             session.emit(BranchStarted(session.run_id, session.clock.now_s(), node.name, prefix, index))
@@ -157,7 +164,7 @@ class Driver:
             held=Interruption,
         )
         if failures:
-            raise worst(failures)
+            raise worst({order[place]: failure for place, failure in failures.items()})
         ended = [result for result in results if result is not None]
         place = str(fork.fan_in.place) if fork.fan_in else ""
         line.state, writes = merge(line.state, ended, frame.reducers, reduce, place=place)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from the_edge_agent.engine.action import Action, Actions
 from the_edge_agent.engine.address import segment
+from the_edge_agent.engine.foresight import Foresight
 from the_edge_agent.engine.inner_nodes import inner_nodes
 from the_edge_agent.engine.permissions import intersect
 from the_edge_agent.engine.plan import Plan
@@ -94,6 +95,7 @@ class Frame:
             base_dir=os.path.abspath(self.base_dir),  # noqa: PTH100 - as above
         )
         self.settings = _settings(workflow.settings, outer.settings if outer else None)
+        self.foresight = Foresight(self.plan, self.settings.llm, self.base_dir)
         self.variables: JsonObject = {**workflow.variables, **variables}
         self.reducers = workflow.reducers
         self._actions = actions

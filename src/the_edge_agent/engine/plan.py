@@ -107,6 +107,14 @@ class Plan:
             return decided
         return self._next.get(name, FINISH) if fan_in is None else FINISH
 
+    def certain(self, node: Node, fan_in: str | None = None) -> Move | None:
+        """The move once ``node`` is done, whatever happens; None where a condition decides it."""
+        return _unless_open(lambda: self.after(node, _open, fan_in))
+
+    def certain_begin(self) -> Move | None:
+        """The first move; None where a condition decides it."""
+        return _unless_open(lambda: self.begin(_open))
+
     def jump(self, name: str, fan_in: str | None = None) -> Move:
         """The move that goes to a node by name, as on_error's goto does."""
         return self._to(name, fan_in)
@@ -159,6 +167,21 @@ class Plan:
 
     def _fork(self, starts: Iterable[str], join: str) -> Fork:
         return Fork(tuple(self._nodes[start] for start in starts), None if join == END else self._nodes[join])
+
+
+class _Open(Exception):
+    """Somebody looked at a condition."""
+
+
+def _open(_condition: Expression) -> bool:
+    raise _Open
+
+
+def _unless_open(decide: Callable[[], Move]) -> Move | None:
+    try:
+        return decide()
+    except _Open:
+        return None
 
 
 def path_text(path: list[str], *, ends: int = 8) -> str:

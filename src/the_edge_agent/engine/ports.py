@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from the_edge_agent.inference import Backend, JsonObject, JsonValue, Level, Privacy, Tool
 from the_edge_agent.workflow.nodes import LlmSettings
@@ -143,6 +143,15 @@ class BackendResolver(Protocol):
     """Chooses and opens backends; owns them until it is closed. Raises BackendError, StoreError, LlamaError."""
 
     async def resolve(self, choice: BackendChoice) -> ResolvedBackend: ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A resolver that makes use of what comes next; others need no such method."""
+
+    def expect(self, choices: Sequence[BackendChoice]) -> None:
+        """These will be asked for soon, in this order. Returns at once, and never fails."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

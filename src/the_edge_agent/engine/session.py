@@ -5,7 +5,7 @@ The session writes and tells; what to write and tell is the driver's business. I
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ from the_edge_agent.engine.action import Actions
 from the_edge_agent.engine.events import Event, Token
 from the_edge_agent.engine.failure import error_json
 from the_edge_agent.engine.feed import Feed
-from the_edge_agent.engine.ports import BackendResolver, CachePort, Clock, Ports
+from the_edge_agent.engine.ports import BackendChoice, BackendResolver, CachePort, Clock, Expecting, Ports
 from the_edge_agent.engine.question import Interruption, check_answer
 from the_edge_agent.engine.records import History, Record
 from the_edge_agent.engine.run_log import RunLog
@@ -65,6 +65,8 @@ class Session:
         #: Without a log nothing is kept for a later process, so nothing has to be compared or encoded.
         self.logging = log is not None and not replaying
         self._log = log
+        #: Told what comes next; None where nobody makes use of it, and nothing is asked of a model in a replay.
+        self._expecting = backends if isinstance(backends, Expecting) and not replaying else None
         self._asker = asker
         self._answers = answers
         self._told: list[tuple[EdgeAgentError, str, str]] = []
@@ -83,6 +85,16 @@ class Session:
                 raise OutputInvalid(
                     f"the run's log can't hold this: {error}", fix="return JSON values"
                 ) from error
+
+    @property
+    def expecting(self) -> bool:
+        """Whether somebody makes use of what comes next."""
+        return self._expecting is not None
+
+    def expect(self, choices: Sequence[BackendChoice]) -> None:
+        """Tell the resolver which models will be asked next."""
+        if choices and self._expecting is not None:
+            self._expecting.expect(choices)
 
     def clean(self, value: Any) -> Any:
         """``value`` without secrets."""

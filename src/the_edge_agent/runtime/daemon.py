@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-from the_edge_agent.errors import BackendUnavailable, ModelNotFound
+from the_edge_agent.errors import BackendUnavailable, EdgeAgentError, ModelNotFound
 from the_edge_agent.inference import (
     ChatRequest,
     CompletionChunk,
@@ -233,6 +233,26 @@ class Daemon:
         else:
             self._ensure_known(name)
         return await self.manager.load(name)
+
+    def preload(self, names: Sequence[str]) -> None:
+        """Models or levels that will be asked for soon, in order: loaded where that takes nothing from anybody.
+
+        What is unknown, or answered outside this machine, is skipped: the request itself will tell.
+        """
+        local: list[str] = []
+        for name in names:
+            if name in AUTO_NAMES:
+                continue
+            try:
+                self._ensure_known(name)
+                target = resolve_route(
+                    ChatRequest((), model=name), self.targets(), self.manager.loaded()
+                ).target
+            except EdgeAgentError:
+                continue
+            if not target.leaves_machine:
+                local.append(target.name)
+        self.manager.preload(local)
 
     async def unload(self, name: str) -> ModelStatus:
         """Drain and stop it; it stays on offer. Raises ModelNotFound."""

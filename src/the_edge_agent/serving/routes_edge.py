@@ -108,7 +108,7 @@ async def load(exchange: Exchange, site: Site) -> None:
 
 async def preload(exchange: Exchange, site: Site) -> None:
     """POST /edge/v1/preload: models that will be asked soon, in order; doesn't wait."""
-    site.daemon.manager.preload(texts_field(await exchange.json(site.limits), "models"))
+    site.daemon.preload(texts_field(await exchange.json(site.limits), "models"))
     await exchange.respond_json({"ok": True})
 
 

@@ -27,7 +27,7 @@ nodes:
 """
 
 
-def run(process, path, backend, during=lambda: None):
+def run(process, path, backend, during=lambda: None, code=0):
     """The JSON object that `tea run` prints."""
     environ = {**os.environ, "HOME": str(process.folder), "TEA_DATA_DIR": str(process.folder / "data")}
     environ["TEA_RUNTIME_SOCKET"] = str(process.socket)
@@ -47,7 +47,7 @@ def run(process, path, backend, during=lambda: None):
     acting.start()
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
     acting.join()
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return json.loads(done.stdout)
 
 
@@ -74,6 +74,31 @@ def test_a_run_goes_on_when_the_daemon_is_killed_and_comes_back():
             process.start()
 
         assert run(process, path, "runtime", kill_and_start)["state"]["answer"] == expected
+
+
+NEXT = """
+name: asks-a-person-between-two-models
+nodes:
+  - name: first
+    uses: llm.call
+    with: {prompt: "Say hello.", max_tokens: 40, model: tiny}
+  - name: person
+    uses: human.ask
+    with: {prompt: "Go on?"}
+  - name: second
+    uses: llm.call
+    with: {prompt: "Say hello.", max_tokens: 40, model: other}
+"""
+
+
+def test_the_next_nodes_model_is_loaded_before_it_is_asked():
+    config = "models: {tiny: {level: operational}, other: {path: tiny}}"
+    with daemon(config=config) as process:
+        path = process.folder / "agent.yaml"
+        path.write_text(NEXT)
+        run(process, path, "runtime", code=3)
+        process.until(lambda: process.status()["models"][1]["phase"] == "ready")
+        assert process.status()["models"][1]["requests"] == 0
 
 
 def test_without_a_daemon_the_error_says_what_to_start(tmp_path):
