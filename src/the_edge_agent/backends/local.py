@@ -31,12 +31,14 @@ from the_edge_agent.inference import (
     Usage,
 )
 from the_edge_agent.llama.adapter import LlamaAdapter
+from the_edge_agent.llama.answer_grammar import answer_grammar
 from the_edge_agent.llama.generator import Generator
 from the_edge_agent.llama.machine import read_machine
 from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.params import check_range
 from the_edge_agent.llama.plan import LoadPlan, plan_load
 from the_edge_agent.llama.prompt import PromptWriter
+from the_edge_agent.llama.shown_text import ShownText
 from the_edge_agent.llama.stream import Event, Failed, Finished, GenerationRequest, Piece
 from the_edge_agent.llama.tool_gate import ToolGate
 from the_edge_agent.llama.tool_prompt import resolve_rules, usable_tools
@@ -124,7 +126,7 @@ class LocalBackend:
         """
         deadline = None if request.deadline_s is None else time.monotonic() + request.deadline_s
         generation = await self._prepare(request, deadline)
-        gate = ToolGate(request, self._model.vocab) if usable_tools(request) else None
+        gate = ToolGate(request, self._said(request)) if usable_tools(request) else None
         subscription = _Subscription(asyncio.get_running_loop())
         request_id = self._generator.submit(generation, subscription.sink)
         ended = False
@@ -190,7 +192,7 @@ class LocalBackend:
                 f"{self._name} is an encoder and can't chat", fix="use it for embeddings only"
             )
         tools = usable_tools(request)
-        grammar, trigger = _answer_grammar(request), ""
+        grammar, trigger = answer_grammar(request), ""
         if tools:
             if grammar:
                 raise UnsupportedFeature(
@@ -217,6 +219,11 @@ class LocalBackend:
         if sum(len(message.content) for message in request.messages) > LONG_TEXT:
             return await asyncio.to_thread(self._writer.write, request, tools)
         return self._writer.write(request, tools)
+
+    def _said(self, request: ChatRequest) -> str:
+        """What a resumed request has said before, control tokens spelled out."""
+        shown = ShownText(self._model.vocab, request.sampling.stop, show_special=True)
+        return "".join(map(shown.push, request.resume_token_ids))
 
     def _last_chunk(self, event: Finished, gate: ToolGate | None) -> CompletionChunk:
         text, calls = gate.finish() if gate else ("", ())
@@ -285,19 +292,6 @@ class _Subscription:
                 yield event
                 if not isinstance(event, Piece):
                     return
-
-
-def _answer_grammar(request: ChatRequest) -> str:
-    wanted = request.response_format
-    if wanted.type == "text":
-        return ""
-    from the_edge_agent.inference.json_schema import json_object_gbnf, schema_to_gbnf
-
-    if wanted.type == "json_object":
-        return json_object_gbnf()
-    if wanted.schema is None:
-        raise UnsupportedFeature("response_format json_schema without a schema", fix="give the schema")
-    return schema_to_gbnf(wanted.schema)
 
 
 def _with_seed(sampling: SamplingParams) -> SamplingParams:

@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from the_edge_agent.errors import TemplateInvalid, UnsupportedFeature
 from the_edge_agent.inference import ChatRequest, Message, Tool
 from the_edge_agent.llama.chat_formats import BY_ARCHITECTURE, CHAT_FORMATS, DEFAULT_FORMAT
 from the_edge_agent.llama.chat_template import ChatTemplate
-from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.tool_prompt import OPEN, describe, with_fallback
-from the_edge_agent.llama.vocab import Vocab
+
+if TYPE_CHECKING:  # a browser has the templates and not the library
+    from the_edge_agent.llama.model import LlamaModel
+    from the_edge_agent.llama.vocab import Vocab
 
 
 @dataclass(frozen=True, slots=True)
