@@ -52,6 +52,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("models", f"{_CLI}.models", "List, pull, verify and inspect models", "Models"),
     Command("mcp", f"{_CLI}.mcp", "Offer agents as tools over MCP", "Serve"),
     Command("runtime", f"{_CLI}.runtime", "The daemon that keeps models loaded", "Serve"),
+    Command("bundle", f"{_CLI}.bundle", "Make one file of an agent and its model", "Share"),
     Command("chaos", f"{_CLI}.chaos", "Break things on purpose and watch them hold", "Serve"),
 )
 

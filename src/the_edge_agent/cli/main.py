@@ -72,6 +72,8 @@ def _dispatch(arguments: list[str], console: Console) -> int:
     from the_edge_agent.cli.commands import available_commands, build_parser, find_command, help_text
     from the_edge_agent.cli.parser import HelpRequested, parse
 
+    if not arguments and _has_bundled_agent():
+        arguments = ["run"]
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         if len(arguments) > 1 and arguments[0] == "help":
             return _dispatch([*arguments[1:], "--help"], console)
@@ -92,6 +94,14 @@ def _dispatch(arguments: list[str], console: Console) -> int:
     module, _, function = args.handler.partition(":")
     code: int = getattr(import_module(module), function)(args, console)
     return code
+
+
+def _has_bundled_agent() -> bool:
+    """A bundle with an agent runs it when it is started without any words."""
+    from the_edge_agent.bundle.bundled import bundled_agent
+    from the_edge_agent.settings import load_settings
+
+    return bundled_agent(load_settings().appdir) is not None
 
 
 def _report(error: BaseException, arguments: list[str], console: Console) -> int:

@@ -27,7 +27,12 @@ def add_parser(subparsers: Subparsers) -> None:
     parser: Parser = subparsers.add_parser(
         "run", help="run an agent file", description="Run an agent file and print its answer.", epilog=_EPILOG
     )
-    parser.add_argument("file", metavar="FILE", help="the agent, a YAML file")
+    parser.add_argument(
+        "file",
+        nargs="?",
+        metavar="FILE",
+        help="the agent, a YAML file (default: the bundle's own, in a bundle)",
+    )
     parser.add_argument(
         "-i",
         "--input",
@@ -55,8 +60,22 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from the_edge_agent.cli.json_input import read_input
 
     input_ = read_input(args.input)
+    file = args.file or _bundled_file()
     return drive(
         args,
         console,
-        lambda app, ask: app.run(app.load(args.file), input_, run_id=args.run_id, seed=args.seed, ask=ask),
+        lambda app, ask: app.run(app.load(file), input_, run_id=args.run_id, seed=args.seed, ask=ask),
     )
+
+
+def _bundled_file() -> str:
+    from the_edge_agent.bundle.bundled import bundled_agent
+    from the_edge_agent.errors import UsageError
+    from the_edge_agent.settings import load_settings
+
+    found = bundled_agent(load_settings().appdir)
+    if found is None:
+        raise UsageError(
+            "missing file", place="tea run", fix="name an agent file; a bundle with an agent needs none"
+        )
+    return str(found)
