@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 APT_BUILD := python3 python3-venv python3-dev gcc g++ make git
-APT_TEST := tmux valgrind curl systemd debootstrap busybox-static qemu-system-x86 e2fsprogs cpio buildah
+APT_TEST := tmux valgrind curl systemd debootstrap busybox-static qemu-system-x86 e2fsprogs cpio buildah chromium
 ONLY ?=
 QUICK ?=
 
