@@ -18,7 +18,7 @@ COUNTS = {"cycles": rounds(60, 200, 1000), "requests": rounds(300, 2000, 10_000)
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("what", COUNTS)
-def test_memory_does_not_grow(what: str, tiny_path: Path) -> None:
+def test_memory_does_not_grow(what: str, tiny_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [
         sys.executable,
         "-m",
@@ -29,4 +29,10 @@ def test_memory_does_not_grow(what: str, tiny_path: Path) -> None:
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout)["growth"] < ALLOWED_BYTES
+    figures = json.loads(done.stdout)
+    with capsys.disabled():
+        print(
+            f"\n{COUNTS[what]:,} {what}: {figures['growth'] / 1e6:.2f} MB more after the first tenth, "
+            f"{figures['rss'] / 1e6:.0f} MB resident"
+        )
+    assert figures["growth"] < ALLOWED_BYTES
