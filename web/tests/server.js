@@ -73,6 +73,7 @@ export async function serve({ files = {}, root, fault = () => undefined, isolate
     headers["content-length"] = to - from;
     response.writeHead(row.status, headers);
     if (request.method === "HEAD") return response.end();
+    response.setMaxListeners(0);
     const end = odd.cutAfter === undefined ? to : Math.min(to, from + odd.cutAfter);
     const rate = odd.bytesPerS ?? state.bytesPerS;
     for (let at = from; at < end && !response.destroyed; at += PIECE_BYTES) {

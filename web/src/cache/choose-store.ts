@@ -4,6 +4,7 @@ import { IndexedDbStore } from "./indexeddb-store.js";
 import { OpfsStore } from "./opfs-store.js";
 
 const PROBE = "probe";
+const FLEETING = "models are kept in memory and fetched again on the next visit";
 
 /** The store that was chosen, and a sentence for each better one that couldn't be. */
 export interface ChosenStore {
@@ -18,13 +19,13 @@ export async function chooseStore(kinds: readonly StoreKind[] = ["opfs", "indexe
     try {
       const store = await open(kind);
       await tryOut(store);
+      if (kind === "memory") notices.push(FLEETING);
       return { store, notices };
     } catch (error) {
       notices.push(`${NAMES[kind]} can't be used here (${(error as Error).message || String(error)})`);
     }
   }
-  notices.push("models are kept in memory and fetched again on the next visit");
-  return { store: new MemoryStore(), notices };
+  return { store: new MemoryStore(), notices: [...notices, FLEETING] };
 }
 
 const NAMES: Record<StoreKind, string> = {

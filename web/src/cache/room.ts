@@ -65,13 +65,13 @@ export class Room {
 
   /** Delete other models, least recently used first, until `neededBytes` fit; gives the bytes that are free then. */
   async make(neededBytes: number, folder: string): Promise<number> {
+    // Counted here: a browser's own figure may follow a deletion only seconds later.
     let free = await this.freeBytes();
     let candidates = await this.residents(folder);
-    while (free < neededBytes && candidates.length > 0) {
-      const [oldest] = evictions(neededBytes, free, candidates);
-      if (!oldest) break;
+    for (let [oldest] = evictions(neededBytes, free, candidates); oldest;) {
+      if (await this.#evict(oldest.folder)) free += oldest.bytes;
       candidates = candidates.filter((resident) => resident !== oldest);
-      if (await this.#evict(oldest.folder)) free = await this.freeBytes();
+      [oldest] = evictions(neededBytes, free, candidates);
     }
     return free;
   }

@@ -5,6 +5,11 @@
 import { isQuotaError, type BlobStore } from "./blob-store.js";
 import type { Room } from "./room.js";
 
+/** A browser counts deleted bytes as used for a moment; evicting more at once would take too much. */
+const RETRIES_AFTER_EVICTION = 5;
+const SETTLE_MS = 100;
+
+/** Blobs of one model by name. */
 export class Shelf {
   readonly #store: BlobStore;
   readonly #overflow: BlobStore;
@@ -13,6 +18,9 @@ export class Shelf {
   readonly #notice: (sentence: string) => void;
   #budgetBytes = Infinity;
   #isFull = false;
+  #round = 0;
+  #retries = 0;
+  #makingRoom = Promise.resolve(true);
 
   constructor(store: BlobStore, overflow: BlobStore, folder: string, room: Room, notice: (sentence: string) => void) {
     this.#store = store;
@@ -60,19 +68,34 @@ export class Shelf {
 
   async #write(name: string, data: Blob): Promise<boolean> {
     while (!this.#isFull && data.size <= this.#budgetBytes) {
+      const round = this.#round;
       try {
         await this.#store.put(this.#folder, name, data);
         this.#budgetBytes -= data.size;
         return true;
       } catch (error) {
-        if (isQuotaError(error) && (await this.#room.evictOne(this.#folder))) continue;
-        this.#fill(
-          isQuotaError(error) ? "the browser's storage is full" : `the browser's storage failed (${String(error)})`,
-        );
+        if (!isQuotaError(error)) this.#fill(`the browser's storage failed (${String(error)})`);
+        else if (!(await this.#makeRoom(round))) this.#fill("the browser's storage is full");
       }
     }
     if (!this.#isFull) this.#fill("the model is larger than the room for models");
     return false;
+  }
+
+  /** After a put of this round found no room: whether it is worth another try. Puts side by side make room once. */
+  #makeRoom(round: number): Promise<boolean> {
+    this.#makingRoom = this.#makingRoom.then(async (before) => {
+      if (round !== this.#round) return before;
+      this.#round += 1;
+      if (this.#retries > 0) {
+        this.#retries -= 1;
+        await pause(SETTLE_MS);
+        return true;
+      }
+      this.#retries = RETRIES_AFTER_EVICTION;
+      return this.#room.evictOne(this.#folder);
+    });
+    return this.#makingRoom;
   }
 
   #fill(why: string): void {
@@ -80,4 +103,8 @@ export class Shelf {
     this.#isFull = true;
     this.#notice(`${why}: the rest of the model is kept in memory and fetched again on the next visit`);
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

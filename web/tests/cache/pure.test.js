@@ -45,7 +45,11 @@ test.each([
     "its files are 5 bytes together, and the model is 200000",
   ],
   ["a file without a path", (d) => ({ ...d, files: [{ size: 200000 }] }), "file 0 has no path or no size"],
-  ["no files and no address", (d) => ({ ...d, files: undefined }), "it lists no files, and no address of the model was given"],
+  [
+    "no files and no address",
+    (d) => ({ ...d, files: undefined }),
+    "it lists no files, and no address of the model was given",
+  ],
 ])("a manifest with %s is refused in a sentence", (_name, spoil, sentence) => {
   const { document } = manifestOf(bytes);
   expect(() => parseManifest(spoil(document), "m.json")).toThrow(sentence);
