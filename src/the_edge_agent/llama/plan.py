@@ -14,6 +14,7 @@ from the_edge_agent.gguf import GgufHeader
 from the_edge_agent.llama.machine import Machine
 from the_edge_agent.llama.params import (
     KV_TYPE_BYTES,
+    MAX_CONTEXT,
     QUANTIZED_KV_TYPES,
     ContextParams,
     KvType,
@@ -103,6 +104,8 @@ def plan_load(header: GgufHeader, wishes: LoadWishes, machine: Machine) -> LoadP
     room = machine.available_bytes - weights - RESERVE_BYTES if machine.available_bytes else 0
     n_batch = 512 if wishes.n_batch is None else wishes.n_batch
     check_range("n_batch", n_batch, 1, 65_536)
+    if wishes.cache_cells is not None:
+        check_range("cache_cells", wishes.cache_cells, 0, MAX_CONTEXT)
     compute = compute_bytes(
         header, n_batch, wishes.n_ctx or FALLBACK_N_CTX, n_seq_max, flash=flash is not False
     )
