@@ -53,6 +53,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("mcp", f"{_CLI}.mcp", "Offer agents as tools over MCP", "Serve"),
     Command("runtime", f"{_CLI}.runtime", "The daemon that keeps models loaded", "Serve"),
     Command("bundle", f"{_CLI}.bundle", "Make one file of an agent and its model", "Share"),
+    Command("web", f"{_CLI}.web", "Serve agents that run in a browser tab", "Serve"),
     Command("chaos", f"{_CLI}.chaos", "Break things on purpose and watch them hold", "Serve"),
 )
 
