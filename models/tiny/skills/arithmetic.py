@@ -101,7 +101,8 @@ def question(rng: Random, operator: str, held_out: bool) -> tuple[str, str, str]
 
 def _example(rng: Random, operator: str, skill: str, held_out: bool) -> Example:
     text, full, bare = question(rng, operator, held_out)
-    kind = rng.random()
+    # The bare number has no repeated expression to lean on, so training sees more of it.
+    kind = rng.random() * (1 if held_out else 0.5)
     if kind < 0.06:
         return Example(skill, (user(text + rng.choice(BARE)), assistant(bare)), "number")
     if kind < 0.09:

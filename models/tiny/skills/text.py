@@ -39,7 +39,7 @@ CAPITAL_WORDINGS = (
 )
 CAPITAL_HELD_OUT = ("Can you name the capital city of {c}?", "I need the capital of {c}.", "Give me the capital of {c}.", "And the capital of {c} is?")
 NEXT_DAY = ("What day comes after {d}?", "Which day is after {d}?", "What is the day after {d}?", "What comes after {d}?", "The day after {d}?", "If today is {d}, what day is tomorrow?", "Name the day after {d}.",
-    "After {d} comes which day?", "It is {d}. What is tomorrow?", "Yesterday was {d}. What day is it today?", "{d} is followed by which day?", "Say the day after {d}.", "What is one day after {d}?", "Today: {d}. Tomorrow?", "It is {d} today. Which day is tomorrow?")
+    "After {d} comes which day?", "What follows {d}?", "{d} and then?", "It is {d}. What is tomorrow?", "Yesterday was {d}. What day is it today?", "{d} is followed by which day?", "Say the day after {d}.", "What is one day after {d}?", "Today: {d}. Tomorrow?", "It is {d} today. Which day is tomorrow?")
 LAST_DAY = ("What day comes before {d}?", "Which day is before {d}?", "What is the day before {d}?", "What comes before {d}?", "If today is {d}, what day was yesterday?", "Name the day before {d}.",
     "Before {d} comes which day?", "It is {d}. What was yesterday?", "Tomorrow is {d}. What day is it today?", "{d} comes after which day?", "Say the day before {d}.", "What is one day before {d}?", "Today: {d}. Yesterday?", "It is {d} today. Which day was yesterday?")
 NEXT_HELD_OUT = ("Tell me the day after {d}.", "Which day follows {d}?", "Today is {d}. What day is tomorrow?")
