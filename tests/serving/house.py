@@ -50,12 +50,14 @@ class House:
 
 
 @asynccontextmanager
-async def serving(tmp_path, *models, access=None, environ=None, **config):
+async def serving(tmp_path, *models, access=None, environ=None, gateway=None, **config):
     """Edges around these models; without any, around the embedded one."""
     environment = load_settings({"HOME": str(tmp_path), "PATH": os.environ["PATH"], **(environ or {})})
     given = {model.name: model for model in models} or None
     access = access or Access()
-    async with Daemon(RuntimeConfig(**config), environment, models=given) as daemon:
+    if gateway is not None:
+        config["gateway"], gateway = gateway.config, gateway.gateway
+    async with Daemon(RuntimeConfig(**config), environment, models=given, gateway=gateway) as daemon:
         await daemon.boot() if given is None else [
             await daemon.manager.load(m.name) for m in models if m.level == "operational"
         ]

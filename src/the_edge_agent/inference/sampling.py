@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from the_edge_agent.errors import ActionParamsInvalid
@@ -54,5 +53,5 @@ class SamplingParams:
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
-    if math.isnan(value) or not low <= value <= high:
+    if not low <= value <= high:  # a NaN is nowhere between them
         raise ActionParamsInvalid(f"{name} is {value}", fix=f"give a number from {low:g} to {high:g}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-from the_edge_agent.errors import BackendUnavailable, EdgeAgentError, ModelNotFound
+from the_edge_agent.errors import ActionParamsInvalid, BackendUnavailable, EdgeAgentError, ModelNotFound
 from the_edge_agent.inference import (
     ChatRequest,
     CompletionChunk,
@@ -162,7 +162,13 @@ class Daemon:
         )
 
     def answer(self, ask: Ask) -> Answer:
-        """Who answers, and the stream. Raises what ``resolve_route`` raises; the stream raises the rest."""
+        """Who answers, and the stream. Raises ActionParamsInvalid where nothing is said to the model, and what
+        ``resolve_route`` raises; the stream raises the rest.
+        """
+        if not ask.request.messages:
+            raise ActionParamsInvalid(
+                "the request has no message", place="messages", fix="give at least one message"
+            )
         self._ensure_known(ask.request.model)
         targets = self.targets()
         route = resolve_route(ask.request, targets, self.manager.loaded())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,6 +12,8 @@ from the_edge_agent.errors import ActionParamsInvalid
 from the_edge_agent.inference import ImagePart
 
 Body = Mapping[str, Any]
+#: Beyond it no field means anything; NaN and infinity (Python's JSON reader takes both) aren't below it either.
+MAX_NUMBER = 1e300
 
 
 def wrong(name: str, value: Any, fix: str) -> ActionParamsInvalid:
@@ -45,7 +46,7 @@ def number_field(body: Body, name: str, default: float) -> float:
     value = body.get(name)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
         raise wrong(name, value, "give a number")
     return float(value)
 
@@ -55,7 +56,12 @@ def whole_field(body: Body, name: str) -> int | None:
     value = body.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not abs(value) <= MAX_NUMBER
+        or value != int(value)
+    ):
         raise wrong(name, value, "give a whole number")
     return int(value)
 

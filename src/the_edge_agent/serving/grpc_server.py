@@ -34,6 +34,9 @@ EDGE = "edge_agent.inference.v1.InferenceService"
 #: AIRuntime's words for the phases.
 STATES = {"unloaded": "unloaded", "loading": "loading", "ready": "ready", "stopping": "unloading"}
 
+#: What a client hears of a mistake of ours.
+_FAILED = EdgeAgentError("the daemon failed; its log has the reason", place="daemon")
+
 Context = Any
 Unary = Callable[[Any, Context], Awaitable[Any]]
 Streaming = Callable[[Any, Context], AsyncIterator[Any]]
@@ -297,6 +300,9 @@ class Services:
                 return await method(request, context)
             except EdgeAgentError as error:
                 await _abort(context, error)
+            except Exception:  # what went wrong is for the log, not for the client
+                log.exception("a gRPC call failed")
+                await _abort(context, _FAILED)
 
         return grpc.unary_unary_rpc_method_handler(guarded, message.FromString, _serialize)
 
@@ -310,6 +316,9 @@ class Services:
                         yield answer
             except EdgeAgentError as error:
                 await _abort(context, error)
+            except Exception:  # as above
+                log.exception("a gRPC stream failed")
+                await _abort(context, _FAILED)
 
         return grpc.unary_stream_rpc_method_handler(guarded, message.FromString, _serialize)
 

@@ -50,7 +50,7 @@ async def get(exchange: Exchange, site: Site) -> None:
     run = runs.find(agent, run_id)
     if verb == "events":
         last = exchange.headers.get("last-event-id", "")
-        await exchange.stream(_events(run, int(last) + 1 if last.isdigit() else 0), SSE)
+        await exchange.stream(_events(run, int(last) + 1 if last.isascii() and last.isdecimal() else 0), SSE)
     elif verb:
         raise RunNotFound(f"nothing is at {exchange.path!r:.200}", place="agents", fix="GET events")
     else:

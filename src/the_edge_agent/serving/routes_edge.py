@@ -20,12 +20,13 @@ from the_edge_agent.backends.runtime_answers import (
     error_to_json,
     info_to_json,
 )
+from the_edge_agent.backends.runtime_fields import plain_json
 from the_edge_agent.backends.runtime_requests import parse_chat_request, parse_embed_request
 from the_edge_agent.errors import PermissionDenied
 from the_edge_agent.inference import BackendInfo
 from the_edge_agent.runtime.daemon import Answer, Ask
 from the_edge_agent.serving.exchange import Exchange, StreamFormat, to_json
-from the_edge_agent.serving.fields import flag_field, text_field, texts_field, whole_field
+from the_edge_agent.serving.fields import check_schema_size, flag_field, text_field, texts_field, whole_field
 from the_edge_agent.serving.http import Routes, Site
 from the_edge_agent.serving.metrics import model_tree, prometheus_text, status_tree
 
@@ -70,6 +71,10 @@ async def chat(exchange: Exchange, site: Site) -> None:
     """POST /edge/v1/chat: our own request in, our own chunks out, a line each."""
     body = await exchange.json(site.limits)
     request = parse_chat_request(body.get("request"))
+    schema_bytes = site.daemon.config.limits.schema_bytes
+    check_schema_size(plain_json(request.response_format.schema), schema_bytes, "request.response_format")
+    for tool in request.tools:
+        check_schema_size(plain_json(tool.parameters), schema_bytes, f"request.tools.{tool.name}")
     priority = whole_field(body, "priority") or 0
     ask = Ask(request, priority, flag_field(body, "escalate"), texts_field(body, "must_contain"))
     answer = site.daemon.answer(ask)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 from collections.abc import Generator
@@ -25,6 +24,8 @@ def own_socket(path: Path) -> Generator[socket.socket]:
         BackendUnavailable: another daemon holds it.
         SettingInvalid: the path can't be a socket.
     """
+    import fcntl  # Unix alone has it, and this module is imported where there is none
+
     if len(os.fsencode(path)) > MAX_PATH_BYTES:
         raise SettingInvalid(
             f"{path} is longer than {MAX_PATH_BYTES} bytes", place="socket", fix="choose a shorter one"
