@@ -64,11 +64,15 @@ endef
 test: setup-dev lint ## set everything up, lint, and pass the tests (long checks: few rounds)
 	export ROUNDS=small; $(call pytest_twice,-m "not e2e" $(if $(ONLY),tests/$(ONLY)))
 
-lint: setup-dev ## ruff, pyright (strict), import contracts
+lint: setup-dev ## ruff, pyright (strict), import contracts; workflows, container, scripts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/basedpyright --level error
+	$(BIN)/zizmor -q --offline .github/workflows
+	$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	$(BIN)/hadolint packaging/docker/Dockerfile
+	$(BIN)/shellcheck .ci/run $(shell git ls-files '*.sh') packaging/vm/guest/initramfs
 
 fmt: setup-dev ## format the code
 	$(BIN)/ruff check --fix -q . || true

@@ -45,7 +45,9 @@ class RuntimeOptions:
 
 
 def runtime_answers(socket_path: Path) -> bool:
-    """Whether a daemon listens there now."""
+    """Whether a daemon listens there now. Never on a system without Unix sockets."""
+    if not hasattr(socket, "AF_UNIX"):
+        return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         asking.settimeout(1.0)
         try:

@@ -91,6 +91,7 @@ def serve(args: argparse.Namespace, console: Console) -> int:
     from the_edge_agent.errors import BackendNotInstalled, UsageError
     from the_edge_agent.settings import load_settings
 
+    _check_unix_sockets()
     for name in ("http_port", "grpc_port"):
         port = getattr(args, name)
         if port is not None and not 0 <= port <= 65535:
@@ -248,6 +249,20 @@ def _print_models(console: Console, models: list[dict[str, Any]]) -> None:
             console.out(f"{model['name']}: {model['failure']}")
 
 
+def _check_unix_sockets() -> None:
+    """Raise UnsupportedFeature on a system where the daemon can't be, or be called."""
+    import socket
+
+    from the_edge_agent.errors import UnsupportedFeature
+
+    if not hasattr(socket, "AF_UNIX"):
+        raise UnsupportedFeature(
+            "the daemon needs Unix sockets, which Python doesn't have on this system",
+            place="tea runtime",
+            fix="use Linux, macOS, WSL or the container; models answer in this process here: tea run, tea chat",
+        )
+
+
 def _socket_path(args: argparse.Namespace) -> Path:
     from the_edge_agent.settings import load_settings
 
@@ -264,6 +279,7 @@ def _ask_daemon(
     from the_edge_agent.backends.runtime_answers import parse_error
     from the_edge_agent.errors import BackendError, BackendUnavailable
 
+    _check_unix_sockets()
     socket_path = _socket_path(args)
     transport = httpx.HTTPTransport(uds=str(socket_path), verify=False)
     with httpx.Client(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from the_edge_agent.errors import GgufInvalid
+from the_edge_agent.gguf.positioned import read_at
 
 WINDOW_BYTES = 256 * 1024
 
@@ -56,7 +57,7 @@ class FileSource:
 
     def read_at(self, offset: int, size_bytes: int) -> bytes:
         """Up to ``size_bytes`` bytes from ``offset``."""
-        return os.pread(self._descriptor, size_bytes, offset)
+        return read_at(self._descriptor, size_bytes, offset)
 
 
 @contextmanager

@@ -5,11 +5,33 @@ Knows nothing of what is guarded. The lock's own file stays, since removing it w
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from the_edge_agent.gguf.positioned import PRIVATE_BINARY
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(descriptor: int) -> bool:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 @contextmanager
@@ -19,7 +41,7 @@ def hold_lock(path: Path, *, while_waiting: Callable[[], None]) -> Generator[boo
     ``while_waiting`` is called again and again while another holder is there; it sleeps, and may raise to give up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | PRIVATE_BINARY, 0o644)
     try:
         waited = False
         while not _try_lock(descriptor):
@@ -28,11 +50,3 @@ def hold_lock(path: Path, *, while_waiting: Callable[[], None]) -> Generator[boo
         yield waited
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from the_edge_agent.gguf.positioned import PRIVATE_BINARY
 from the_edge_agent.store.chunks import Chunk, cut
 from the_edge_agent.store.sha256 import CHAINS, FIRST_STATE, STATE_BYTES, resume_sha256
 
@@ -92,7 +93,7 @@ class PartialDownload:
             if known.boot_id != identity.boot_id:
                 partial._believe_only_the_chain()
         partial._journal = os.open(
-            folder / "journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644
+            folder / "journal", os.O_WRONLY | os.O_APPEND | os.O_CREAT | PRIVATE_BINARY, 0o644
         )
         return partial
 
@@ -121,7 +122,7 @@ class PartialDownload:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _begin(self) -> None:
-        descriptor = os.open(self.data_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(self.data_path, os.O_RDWR | os.O_CREAT | os.O_EXCL | PRIVATE_BINARY, 0o644)
         try:
             os.ftruncate(descriptor, self.identity.size_bytes)
         finally:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from the_edge_agent.errors import DownloadFailed
+from the_edge_agent.gguf.positioned import PRIVATE_BINARY, read_into, write_at
 from the_edge_agent.store.backoff import Backoff
 from the_edge_agent.store.chunks import Chunk
 from the_edge_agent.store.disk import is_full, lacking
@@ -206,7 +207,7 @@ class Transfer:
                 if self._stop.is_set():
                     return False
                 while view:
-                    written = os.pwrite(descriptor, view, at)
+                    written = write_at(descriptor, view, at)
                     view, at = view[written:], at + written
         except OSError as error:
             if not is_full(error):
@@ -249,7 +250,7 @@ class Transfer:
                     return
                 at = chunk.offset
                 while at < chunk.end:
-                    count = os.preadv(descriptor, [view[: chunk.end - at]], at)
+                    count = read_into(descriptor, view[: chunk.end - at], at)
                     if count == 0:
                         raise DownloadFailed("the partial file became shorter", place=str(partial.data_path))
                     running.update(view[:count])
@@ -284,7 +285,7 @@ class _opened:  # noqa: N801 - reads as a statement: with _opened(path, flags)
     """A descriptor that closes itself."""
 
     def __init__(self, path: os.PathLike[str], flags: int) -> None:
-        self._descriptor = os.open(path, flags | os.O_CLOEXEC)
+        self._descriptor = os.open(path, flags | PRIVATE_BINARY)
 
     def __enter__(self) -> int:
         return self._descriptor

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from the_edge_agent.errors import DigestMismatch, DownloadFailed
+from the_edge_agent.gguf.positioned import PRIVATE_BINARY, read_into
 from the_edge_agent.store.chunks import Chunk, cut
 from the_edge_agent.store.download import DownloadOptions
 from the_edge_agent.store.http_source import FileChanged, HttpSource, RangeIgnored, TransientFault
@@ -149,7 +150,7 @@ def _broken_links(
         view = memoryview(buffer)
         at = chunk.offset
         while at < chunk.end:
-            count = os.preadv(descriptor, [view[: chunk.end - at]], at)
+            count = read_into(descriptor, view[: chunk.end - at], at)
             if count == 0:
                 return False
             running.update(view[:count])
@@ -160,7 +161,7 @@ def _broken_links(
             return running.state() == states[chunk.index + 1]
         return running.hexdigest() == sha256
 
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | PRIVATE_BINARY)
     try:
         with ThreadPoolExecutor(max(os.cpu_count() or 1, 2)) as pool:
             return tuple(
