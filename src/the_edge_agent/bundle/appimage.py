@@ -60,7 +60,7 @@ def write_appimage(tree: Path, runtime: Path, target: Path, epoch_s: int) -> Non
     call(
         [
             "mksquashfs", tree, target, "-offset", str(offset), "-noappend", "-no-progress", "-quiet",
-            "-all-root", "-no-xattrs", "-no-exports", "-b", BLOCK, "-comp", "zstd", "-Xcompression-level", "19",
+            "-all-root", "-no-xattrs", "-no-exports", "-b", BLOCK, "-comp", "zstd", "-Xcompression-level", "15",
             "-action", "uncompressed@name(*.gguf)",
         ],
         environ={"SOURCE_DATE_EPOCH": str(epoch_s)},

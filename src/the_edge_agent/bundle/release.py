@@ -7,6 +7,7 @@ from pathlib import Path
 
 from the_edge_agent.bundle.checksums import digest_of, write_sums
 from the_edge_agent.bundle.lock import BundleLock
+from the_edge_agent.bundle.places import KEY, find_places, places_to_json
 from the_edge_agent.bundle.sbom import build_sbom
 from the_edge_agent.store.manifest import build_manifest
 
@@ -18,10 +19,11 @@ MANIFEST_ENDING = ".chunks.json"
 def write_papers(artifact: Path, lock: BundleLock) -> tuple[Path, ...]:
     """Write lock, SBOM and chunk manifest beside a file, and list all four in SHA256SUMS."""
     manifest = build_manifest(artifact, model=lock.name, version=lock.version)
+    places = find_places(artifact, lock)
     papers = {
         LOCK_ENDING: lock.dump(),
         SBOM_ENDING: build_sbom(lock, manifest.sha256),
-        MANIFEST_ENDING: json.dumps(manifest.to_json(), indent=1) + "\n",
+        MANIFEST_ENDING: json.dumps({**manifest.to_json(), KEY: places_to_json(places)}, indent=1) + "\n",
     }
     written: list[Path] = []
     for ending, text in papers.items():

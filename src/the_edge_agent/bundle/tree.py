@@ -7,28 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
 import shutil
 import stat
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import the_edge_agent
 from the_edge_agent.bundle import layout
-from the_edge_agent.bundle.base import put_base
 from the_edge_agent.bundle.bytecode import compile_folder
-from the_edge_agent.bundle.debs import Deb, DebSource
+from the_edge_agent.bundle.debs import Deb
 from the_edge_agent.bundle.desktop import put_desktop
+from the_edge_agent.bundle.foundation import compiler_for, put_foundation
 from the_edge_agent.bundle.llama import put_llama
 from the_edge_agent.bundle.lock import BundleLock, LockedFile, LockedModel
-from the_edge_agent.bundle.native import build_launcher
 from the_edge_agent.bundle.plan import AgentSource, BundlePlan, ModelSource
-from the_edge_agent.bundle.variants import ARCHITECTURES, Architecture
-from the_edge_agent.bundle.wheels import Wheel, unpack_wheel
+from the_edge_agent.bundle.wheels import Wheel
 from the_edge_agent.bundle.workshop import Workshop
 
+OWN_PACKAGES = ("the_edge_agent", "llama_cpp")
 EMBEDDED = layout.SITE_PACKAGES / "the_edge_agent/store/embedded/tiny.gguf"
 
 
@@ -45,15 +42,14 @@ class Inputs:
 
 def put_tree(plan: BundlePlan, inputs: Inputs, workshop: Workshop, tree: Path) -> BundleLock:
     """Fill the empty folder ``tree`` and return the lock, which also lies in it."""
-    launcher = build_launcher(workshop, plan.arch)
-    put_base(DebSource(workshop, plan.arch), inputs.debs, plan.arch, launcher, tree)
+    put_foundation(workshop, plan.arch, plan.line, debs=inputs.debs, wheels=inputs.wheels, tree=tree)
     site = tree / layout.SITE_PACKAGES
-    for wheel in inputs.wheels:
-        unpack_wheel(wheel, site)
     put_llama(inputs.llama, tree)
     _put_package(workshop, site)
-    _compile(plan, inputs, workshop, tree)
-    shutil.copy(launcher, tree / layout.APP_RUN)
+    with compiler_for(workshop, plan.arch, inputs.debs, tree) as python:
+        for package in OWN_PACKAGES:
+            compile_folder(python, site / package, tree, keep_sources=plan.line.keeps_sources)
+    shutil.copy(tree / layout.PYTHON, tree / layout.APP_RUN)
     _link(tree, layout.COMMAND, layout.APP_RUN)
     put_desktop(plan, workshop, tree)
     agents = [_put_agent(agent, tree) for agent in plan.agents]
@@ -84,20 +80,6 @@ def _put_package(workshop: Workshop, site: Path) -> None:
     info = site / f"the_edge_agent-{version}.dist-info"
     info.mkdir()
     _write(info / "METADATA", f"Metadata-Version: 2.1\nName: the-edge-agent\nVersion: {version}\n")
-
-
-def _compile(plan: BundlePlan, inputs: Inputs, workshop: Workshop, tree: Path) -> None:
-    """Bytecode doesn't depend on the machine, so a bundle for another one is compiled by a base for this one."""
-    here = platform.machine()
-    if plan.arch.name == here:
-        compile_folder(tree / layout.PYTHON, tree / layout.STDLIB, tree)
-        return
-    arch: Architecture = ARCHITECTURES[here]
-    source = DebSource(workshop, arch)
-    with tempfile.TemporaryDirectory(prefix="tea-compiler-") as scratch:
-        own = {deb.name: deb for deb in source.resolve(deb.name for deb in inputs.debs)}
-        put_base(source, own.values(), arch, build_launcher(workshop, arch), Path(scratch))
-        compile_folder(Path(scratch) / layout.PYTHON, tree / layout.STDLIB, tree)
 
 
 def _put_agent(agent: AgentSource, tree: Path) -> list[LockedFile]:

@@ -61,12 +61,26 @@ class Line:
     prefix: str
     lock: str
     help: str
+    keeps_sources: bool
+    """Whether modules come as source beside their bytecode: bigger, and tracebacks show lines."""
 
 
 LINES: Mapping[str, Line] = MappingProxyType(
     {
-        "full": Line("full", "tea-python", "bundle.lock", "everything: the daemon, MCP, vector memory"),
-        "lite": Line("lite", "tea-lite", "bundle-lite.lock", "agents and local models alone; starts fastest"),
+        "full": Line(
+            "full",
+            "tea-python",
+            "bundle.lock",
+            "everything: the daemon, MCP, vector memory",
+            keeps_sources=True,
+        ),
+        "lite": Line(
+            "lite",
+            "tea-lite",
+            "bundle-lite.lock",
+            "agents and local models alone; starts fastest",
+            keeps_sources=False,
+        ),
     }
 )
 
