@@ -42,17 +42,41 @@ class PythonEndpoint implements Endpoint {
 }
 
 async function start({ assetsUrl, hasHandler, modelPort }: StartParams): Promise<Caller> {
-  const python = new PythonEndpoint();
-  serve(python, hostMethods(new Caller(modelPort)));
-  const [pyodide, archive] = await Promise.all([
-    loadPyodide({ indexURL: new URL("pyodide/", assetsUrl).href, stdout: silent, stderr: silent }),
-    fetchBytes(new URL("engine.zip", assetsUrl).href),
-  ]);
-  pyodide.unpackArchive(archive, "zip", { extractDir: "/engine" });
-  const boot = pyodide.runPython("import sys; sys.path.insert(0, '/engine'); from the_edge_agent.browser.boot import boot; boot") as Boot;
-  python.receive = boot.callKwargs(python.post, { has_handler: hasHandler });
-  return new Caller(python);
+  const endpoint = new PythonEndpoint();
+  serve(endpoint, hostMethods(new Caller(modelPort)));
+  const pyodide = (await fromSnapshot(assetsUrl)) ?? (await fromArchive(assetsUrl));
+  const boot = pyodide.runPython(BOOT) as Boot;
+  endpoint.receive = boot.callKwargs(endpoint.post, { has_handler: hasHandler });
+  return new Caller(endpoint);
 }
+
+/** Python as it was when the package was built, everything imported; undefined where the file isn't served. */
+async function fromSnapshot(assetsUrl: string): Promise<Pyodide | undefined> {
+  const response = await fetch(new URL("engine.snapshot.gz", assetsUrl)).catch(() => undefined);
+  if (!response?.ok || !response.body || typeof DecompressionStream === "undefined") return undefined;
+  // A server that knows .gz may have announced it, and then the browser has unpacked it.
+  const packed = response.headers.get("content-encoding") === null;
+  const bytes = packed ? response.body.pipeThrough(new DecompressionStream("gzip")) : response.body;
+  const snapshot = new Response(bytes).arrayBuffer();
+  return await load(assetsUrl, { _loadSnapshot: snapshot });
+}
+
+/** Python started anew, with the engine's sources. */
+async function fromArchive(assetsUrl: string): Promise<Pyodide> {
+  const [pyodide, archive] = await Promise.all([load(assetsUrl, {}), fetchBytes(new URL("engine.zip", assetsUrl).href)]);
+  pyodide.unpackArchive(archive, "zip", { extractDir: "/engine" });
+  pyodide.runPython("import sys; sys.path.insert(0, '/engine')");
+  return pyodide;
+}
+
+function load(assetsUrl: string, more: object): Promise<Pyodide> {
+  return loadPyodide({ indexURL: new URL("pyodide/", assetsUrl).href, stdout: silent, stderr: silent, ...more });
+}
+
+/** The snapshot's random numbers would be every tab's. */
+const BOOT = "import random; random.seed(); from the_edge_agent.browser.boot import boot; boot";
+
+type Pyodide = Awaited<ReturnType<typeof loadPyodide>>;
 
 interface Boot { callKwargs(post: (text: string) => void, options: { has_handler: boolean }): (text: string) => void }
 
