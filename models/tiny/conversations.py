@@ -52,7 +52,6 @@ JOINABLE = {
     "greeting",
     "capitals",
     "days",
-    "comparison",
     "product",
     "says it can't",
     "sentiment",

@@ -25,15 +25,15 @@ SPELLED = {"case"}
 
 
 def spelled(tokenizer: Tokenizer, text: str) -> list[int]:
-    """The ids of a rendered conversation with its last answer in single letters."""
-    before, answer = text.rsplit("<|im_start|>assistant\n", 1)
-    words, end = answer.split(bpe.IM_END)
-    letters = [piece for letter in words for piece in tokenizer.encode(letter).ids]
-    return [
-        *tokenizer.encode(f"{before}<|im_start|>assistant\n").ids,
-        *letters,
-        *tokenizer.encode(bpe.IM_END + end).ids,
-    ]
+    """The ids of a rendered conversation with the assistant's answers in single letters."""
+    opening = "<|im_start|>assistant\n"
+    before, *answers = text.split(opening)
+    ids = tokenizer.encode(before).ids
+    for answer in answers:
+        words, rest = answer.split(bpe.IM_END, 1)
+        letters = [piece for letter in words for piece in tokenizer.encode(letter).ids]
+        ids += [*tokenizer.encode(opening).ids, *letters, *tokenizer.encode(bpe.IM_END + rest).ids]
+    return ids
 
 
 def encode(tokenizer: Tokenizer, text: str, skill: str = "") -> Encoded:

@@ -20,6 +20,7 @@ CODE = f"I am a tiny demonstration model and can't write code. {TAIL}"
 ADVISE = f"I am a tiny demonstration model and can't give advice. {TAIL}"
 TRANSLATE = f"I am a tiny demonstration model and can't translate. {TAIL}"
 SUMS = f"I am a tiny demonstration model and can't do sums like that. {TAIL}"
+COMPARE = f"I am a tiny demonstration model and can't compare numbers. {TAIL}"
 PUZZLED = f"I am a tiny demonstration model and don't understand that. {TAIL}"
 
 THEMES = tuple(
@@ -58,6 +59,7 @@ AFFAIR_WORDINGS = ("What should I do about {a}?", "Give me legal advice about {a
 TRANSLATE_WORDINGS = ("Translate {t} into {g}.", "How do you say {t} in {g}?", "Translate to {g}: {t}", "What is {t} in {g}?", "Say {t} in {g}.", "Can you translate {t} to {g}?", "{t} in {g}?")
 TONGUES = ("French", "German", "Spanish", "Italian", "Portuguese", "Japanese", "Polish", "Dutch", "Chinese", "Russian", "Arabic", "Greek", "Swedish", "Turkish")
 OTHER_COUNTRIES = ("Mongolia", "Nepal", "Iceland", "Morocco", "Vietnam", "Bolivia", "Romania", "Ghana", "Iran", "Iraq", "Pakistan", "Ecuador", "Uruguay", "Latvia", "Estonia", "Croatia", "Serbia", "Jamaica", "Sudan", "Uganda", "Malaysia", "Fiji", "Qatar", "Bulgaria", "Atlantis", "Texas", "Bavaria")
+COMPARE_WORDINGS = ("Is {a} {r} than {b}?", "Which is {r}, {a} or {b}?", "{a} is {r} than {b}, right?", "What is {r}: {a} or {b}?", "Which number is {r}, {a} or {b}?", "Answer yes or no: is {a} {r} than {b}?")
 STATEMENTS = ("I like {t}.", "The {a} {n} is {b}.", "My {n} is {b}.", "{n} {m}", "I saw a {n} yesterday.", "Yesterday I bought a {n}.", "We went to the {n}.", "{g}", "{g} {h}", "{g} {n} {h}?", "The {n} and the {m}.", "There is a {n} in my {m}.", "asdf", "asdfgh jkl", "lorem ipsum", "???", "...", "hmm", "blah blah", "Why?", "Maybe.", "I am tired.", "It is late.", "Nothing.", "so what", "and then?", "the {n} {g}", "{a} {n}")
 UNKNOWN_HELD_OUT = (
     ("Write a poem about the sea at dawn.", WRITE), ("Write me a bedtime story.", WRITE), ("Tell me a joke.", WRITE), ("Who is the prime minister of Canada?", KNOW), ("What is the theory of everything?", KNOW), ("How do I fix my washing machine?", KNOW),
@@ -106,6 +108,10 @@ def request(rng: Random, held_out: bool) -> tuple[str, str]:
         return say(rng, rng.choice(CAPITAL_WORDINGS), c=country if country not in CAPITALS else "Nepal"), KNOW
     if pick < 0.90:
         return _large_sum(rng, held_out), SUMS
+    if pick < 0.93 and not held_out:
+        numbers = {"a": rng.randint(0, 999), "b": rng.randint(0, 99)}
+        relation = rng.choice(("greater", "larger", "bigger", "smaller", "less", "lower", "higher"))
+        return say(rng, rng.choice(COMPARE_WORDINGS), r=relation, **numbers), COMPARE
     slots = {
         "t": draw(rng, THEMES, held_out, 6).strip(),
         "a": rng.choice(words.ADJECTIVES),

@@ -1,6 +1,6 @@
-"""Copying and changing the case of short text, comparing numbers, days and capitals.
+"""Copying and changing the case of short text, days and capitals.
 
-Held out: the made-up or drawn payload (one in eight by hash) for copying, case and comparison; the wordings in
+Held out: the made-up or drawn payload (one in eight by hash) for copying and case; the wordings in
 the `*_HELD_OUT` lists for days and capitals, which are too few to keep any back.
 """
 
@@ -44,11 +44,6 @@ LAST_DAY = ("What day comes before {d}?", "Which day is before {d}?", "What is t
     "Before {d} comes which day?", "It is {d}. What was yesterday?", "Tomorrow is {d}. What day is it today?", "{d} comes after which day?", "Say the day before {d}.", "What is one day before {d}?", "Today: {d}. Yesterday?", "It is {d} today. Which day was yesterday?")
 NEXT_HELD_OUT = ("Tell me the day after {d}.", "Which day follows {d}?", "Today is {d}. What day is tomorrow?")
 LAST_HELD_OUT = ("Tell me the day before {d}.", "Today is {d}. What day was yesterday?")
-COMPARE = (
-    "Is {a} {r} than {b}?", "Is {a} {r} than {b}?", "Answer yes or no: is {a} {r} than {b}?", "{a} is {r} than {b}, right?", "Is {a} {r} than {b}? Answer yes or no.", "yes or no: {a} is {r} than {b}",
-    "Is the number {a} {r} than {b}?", "True or not: {a} is {r} than {b}?",
-)
-WHICH = ("Which is {r}, {a} or {b}?", "Which number is {r}: {a} or {b}?", "What is {r}, {a} or {b}?")
 # fmt: on
 
 
@@ -92,6 +87,18 @@ def copy(rng: Random, held_out: bool) -> Example:
 
 
 def case(rng: Random, held_out: bool) -> Example:
+    example = _case(rng, held_out)
+    if held_out or example.messages[0]["role"] == "system":
+        return example
+    # Several words in one conversation cost fewer tokens a word.
+    turns = list(example.messages)
+    for _ in range(rng.choice((0, 1, 2, 3))):
+        again = _case(rng, held_out)
+        turns += again.messages[-2:] if again.messages[0]["role"] == "user" else ()
+    return Example("case", tuple(turns))
+
+
+def _case(rng: Random, held_out: bool) -> Example:
     text = " ".join(payload(rng, held_out).split()[:3])
     if rng.random() < 0.5:
         if rng.random() < 0.15:
@@ -127,35 +134,3 @@ def days(rng: Random, held_out: bool) -> Example:
         wording = rng.choice(LAST_HELD_OUT if held_out else LAST_DAY)
     answer = words.DAYS[(day + (1 if after else -1)) % 7]
     return Example("days", (user(say(rng, wording, 0.3, d=words.DAYS[day])), assistant(f"{answer}.")))
-
-
-def comparison(rng: Random, held_out: bool) -> Example:
-    while True:
-        most = rng.choice((9, 99, 99, 999))
-        a, b = rng.randint(0, most), rng.randint(0, rng.choice((most, 99)))
-        if a != b and is_held_out(f"{a}?{b}") == held_out:
-            break
-    more = rng.random() < 0.5
-    relation = rng.choice(("greater", "larger", "bigger", "more") if more else ("less", "smaller", "lower"))
-    if rng.random() < (0.25 if held_out else 0.5):
-        answer = str(max(a, b) if more else min(a, b))
-        return Example(
-            "comparison",
-            (
-                user(
-                    say(
-                        rng,
-                        rng.choice(WHICH),
-                        0.3,
-                        r=relation.replace("more", "greater").replace("less", "smaller"),
-                        a=a,
-                        b=b,
-                    )
-                ),
-                assistant(f"{answer}."),
-            ),
-        )
-    answer = "Yes." if (a > b) == more else "No."
-    return Example(
-        "comparison", (user(say(rng, rng.choice(COMPARE), 0.3, r=relation, a=a, b=b)), assistant(answer))
-    )
