@@ -19,6 +19,7 @@ from the_edge_agent.errors import (
     ContextLengthExceeded,
     EdgeAgentError,
     GgufInvalid,
+    GrammarInvalid,
     SchemaUnsupported,
     TemplateInvalid,
     UnsupportedFeature,
@@ -175,6 +176,14 @@ def test_resuming_from_token_ids_completes_the_same_text(backend):
 def test_a_seed_makes_sampling_repeatable(backend):
     sampling = SamplingParams(max_tokens=20, temperature=1.5, seed=7)
     assert ask(backend, sampling=sampling).token_ids == ask(backend, sampling=sampling).token_ids
+
+
+def test_ignore_eos_goes_on_until_the_limit_and_is_no_use_with_a_grammar(backend):
+    sampling = SamplingParams(max_tokens=40, ignore_eos=True)
+    answer = ask(backend, "Respond with OK if you are working.", sampling=sampling)
+    assert (answer.finish_reason, answer.usage.completion_tokens) == ("length", 40)
+    with pytest.raises(GrammarInvalid, match="ignore_eos"):
+        ask(backend, sampling=sampling, response_format=ResponseFormat("json_object"))
 
 
 def test_log_probabilities_come_with_the_tokens(backend):

@@ -51,6 +51,7 @@ samplings = st.builds(
     seed=st.none() | st.integers(0, 2**32 - 1),
     stop=st.lists(texts.filter(bool), max_size=3).map(tuple),
     logprobs=st.none() | st.integers(0, 20),
+    ignore_eos=st.booleans(),
 )
 requests = st.builds(
     ChatRequest,

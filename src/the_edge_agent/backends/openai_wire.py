@@ -51,6 +51,7 @@ def chat_body(request: ChatRequest, *, model: str, limit_name: str = "max_tokens
         "repeat_penalty": (sampling.repeat_penalty, 1.0),
         "frequency_penalty": (sampling.frequency_penalty, 0.0),
         "presence_penalty": (sampling.presence_penalty, 0.0),
+        "ignore_eos": (sampling.ignore_eos, False),
     }
     body |= {name: value for name, (value, default) in optional.items() if value != default}
     if sampling.logprobs is not None:

@@ -155,6 +155,10 @@ def _parse_sampling(tree: object) -> SamplingParams:
             ):
                 raise reader.wrong("stop", "give a list of strings")
             values["stop"] = tuple(cast("list[str]", value))
+        elif entry.name == "ignore_eos":
+            if not isinstance(value, bool):
+                raise reader.wrong(entry.name, "give true or false")
+            values[entry.name] = value
         elif value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
             values[entry.name] = value
         else:

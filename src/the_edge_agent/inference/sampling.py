@@ -30,6 +30,8 @@ class SamplingParams:
     presence_penalty: float = 0.0
     logprobs: int | None = None
     """How many alternatives to report a token (0-20); None reports nothing."""
+    ignore_eos: bool = False
+    """Go on where the model would end, until ``max_tokens`` or the context ends it; for measurements."""
 
     def __post_init__(self) -> None:
         if self.max_tokens is not None:
@@ -45,6 +47,8 @@ class SamplingParams:
             _check("seed", self.seed, 0, 2**32 - 1)
         if self.logprobs is not None:
             _check("logprobs", self.logprobs, 0, 20)
+        if self.ignore_eos not in (True, False):
+            raise ActionParamsInvalid(f"ignore_eos is {self.ignore_eos}", fix="give true or false")
         if len(self.stop) > MAX_STOP_STRINGS or any(not text for text in self.stop):
             raise ActionParamsInvalid(
                 "stop must be up to 64 strings, none of them empty",

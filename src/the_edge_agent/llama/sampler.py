@@ -59,12 +59,17 @@ class Sampler(Handle):
 
         Raises GrammarInvalid.
         """
+        if grammar and params.ignore_eos:
+            raise GrammarInvalid(
+                "an answer that keeps to a grammar ends where the grammar does", fix="leave ignore_eos out"
+            )
         lib = model.library.bindings
         owned = model.owned
         owned.lease()
         try:
             grammar_pointer = _create_grammar(lib, model, grammar, grammar_trigger) if grammar else None
-            chain = _create_chain(lib, params, model.vocab.n_tokens)
+            banned = model.vocab.end_tokens() if params.ignore_eos else []
+            chain = _create_chain(lib, params, model.vocab.n_tokens, banned)
         except BaseException:
             owned.release()
             raise
@@ -237,11 +242,14 @@ def mix_seed(seed: int, index: int) -> int:
     return (z ^ (z >> 31)) & 0xFFFFFFFF
 
 
-def _create_chain(lib: Any, params: SamplingParams, n_vocab: int) -> Any:
+def _create_chain(lib: Any, params: SamplingParams, n_vocab: int, banned: list[int]) -> Any:
     options = lib.llama_sampler_chain_default_params()
     options.no_perf = True
     chain = lib.llama_sampler_chain_init(options)
     add = lib.llama_sampler_chain_add
+    if banned:
+        biases = (lib.llama_logit_bias * len(banned))(*((token, -math.inf) for token in banned))
+        add(chain, lib.llama_sampler_init_logit_bias(n_vocab, len(banned), biases))
     penalties = (params.repeat_penalty, params.frequency_penalty, params.presence_penalty)
     if penalties != (1.0, 0.0, 0.0):
         add(chain, lib.llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, *penalties))

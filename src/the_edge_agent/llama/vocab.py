@@ -103,6 +103,10 @@ class Vocab:
                 self._owned.release()
         return found
 
+    def end_tokens(self) -> list[int]:
+        """Every token that ends generation."""
+        return [token for token in range(self.n_tokens) if self.is_end(token)]
+
     def token_text(self, token: int) -> str:
         """A token for people to read, control tokens by name, broken characters replaced."""
         return self._read_piece(token, special=True).decode("utf-8", "replace")

@@ -202,6 +202,7 @@ def _completion_body(request: ChatRequest, ids: list[int]) -> dict[str, Any]:
         "frequency_penalty": sampling.frequency_penalty,
         "presence_penalty": sampling.presence_penalty,
         "stop": list(sampling.stop),
+        "ignore_eos": sampling.ignore_eos,
         "seed": -1 if sampling.seed is None else sampling.seed,
     }
     if request.response_format.type != "text":

@@ -42,7 +42,6 @@ REFUSED: Mapping[str, tuple[Any, ...]] = {
     "logit_bias": (None, {}),
     "functions": (None, []),
     "audio": (None,),
-    "ignore_eos": (None, False),
     "suffix": (None, ""),
     "echo": (None, False),
 }
@@ -145,6 +144,7 @@ def parse_sampling(body: Body, logprobs: int | None) -> SamplingParams:
         frequency_penalty=number_field(body, "frequency_penalty", 0.0),
         presence_penalty=number_field(body, "presence_penalty", 0.0),
         logprobs=logprobs,
+        ignore_eos=flag_field(body, "ignore_eos"),
     )
 
 
