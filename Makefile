@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 APT_BUILD := python3 python3-venv python3-dev gcc g++ make git
 APT_TEST := tmux valgrind curl systemd debootstrap busybox-static qemu-system-x86 e2fsprogs cpio buildah chromium
+APT_BUNDLE := squashfs-tools minisign qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu iproute2
 ONLY ?=
 QUICK ?=
 
@@ -18,7 +19,7 @@ help: ## this list
 system-deps: ## install the system packages that the tasks need (apt, as root)
 	@if [ "$$(id -u)" != 0 ]; then echo "make system-deps runs apt and needs root: sudo make system-deps" >&2; exit 1; fi
 	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(APT_BUILD) $(APT_TEST)
+	DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends $(APT_BUILD) $(APT_TEST) $(APT_BUNDLE)
 
 check-tools:
 	@missing=""; for tool in gcc g++ make git; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
@@ -93,6 +94,8 @@ model: setup ## train the embedded model again, from data to scores (about an ho
 lock: ## write requirements/*.lock from pyproject.toml (needs uv)
 	uv -q pip compile $(LOCK_FLAGS) pyproject.toml --group build -o requirements/base.lock
 	uv -q pip compile $(LOCK_FLAGS) pyproject.toml --group dev -c requirements/base.lock -o requirements/dev.lock
+	uv -q pip compile $(LOCK_FLAGS) pyproject.toml --extra runtime --extra mcp --extra memory -c requirements/dev.lock -o requirements/bundle.lock
+	uv -q pip compile $(LOCK_FLAGS) pyproject.toml -c requirements/dev.lock -o requirements/bundle-lite.lock
 	uv -q pip compile $(LOCK_FLAGS) pyproject.toml --group dev --group bench -c requirements/dev.lock -o requirements/bench.lock
 
 LOCK_FLAGS := --python-version 3.11 --universal --generate-hashes --no-header --no-emit-index-url --no-annotate

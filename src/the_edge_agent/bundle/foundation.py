@@ -9,7 +9,7 @@ import hashlib
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def put_foundation(
 
 
 @contextmanager
-def compiler_for(workshop: Workshop, arch: Architecture, debs: Iterable[Deb], tree: Path) -> Iterator[Path]:
+def compiler_for(workshop: Workshop, arch: Architecture, debs: Iterable[Deb], tree: Path) -> Generator[Path]:
     """A Python of the bundle's version that runs here: its own, or for another machine a base made for this one."""
     here = platform.machine()
     if arch.name == here:

@@ -91,14 +91,14 @@ def join_parts(first: Path, target: Path | None = None) -> Path:
     name = _PART.fullmatch(first.name)
     assert name is not None
     folder = first.parent
-    target = target or folder / name["name"]
+    whole = target or folder / name["name"]
     sums_file = folder / SUMS_NAME
     if not sums_file.is_file():
         raise BundleFailed(
             f"there is no {SUMS_NAME}", place=str(folder), fix="fetch it from where the parts are"
         )
     sums = read_sums(sums_file)
-    joining = target.with_name(f"{target.name}.joining")
+    joining = whole.with_name(f"{whole.name}.joining")
     try:
         with joining.open("wb") as file:
             for part in parts:
@@ -111,11 +111,11 @@ def join_parts(first: Path, target: Path | None = None) -> Path:
                 place=str(folder),
                 fix="fetch that again",
             )
-        joining.chmod(0o755 if target.suffix == ".AppImage" else 0o644)
-        joining.replace(target)
+        joining.chmod(0o755 if whole.suffix == ".AppImage" else 0o644)
+        joining.replace(whole)
     finally:
         joining.unlink(missing_ok=True)
-    return target
+    return whole
 
 
 def find_parts(any_part: Path) -> tuple[Part, ...]:
