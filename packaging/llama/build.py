@@ -3,6 +3,7 @@
 
     build.py lib    --into .venv     bindings into the environment, libllama + ggml into PREFIX/lib/tea-llama
     build.py server --into .venv     a static llama-server into PREFIX/bin (end-to-end tests and benches only)
+    build.py vision --into .venv     libmtmd into PREFIX/lib/tea-llama-vision: what reads images (about three minutes)
     build.py lib --cpu dispatch --machine aarch64 --into DIR     cross built, for a bundle
 
 The sdist is fetched by pip with its hash checked, so bindings and C source always belong together. Its own build takes
@@ -35,6 +36,9 @@ HERE = Path(__file__).resolve().parent
 LOCK = HERE.parent.parent / "requirements" / "llama.lock"
 TOOLS = ("cmake", "ninja", "scikit-build-core", "typing-extensions")
 LIBRARY_DIR = "tea-llama"
+VISION_DIR = "tea-llama-vision"
+#: What cmake is asked for, and how the files that come of it are named; everything where nothing is given.
+BUILT = {"server": "llama-server", "vision": "mtmd"}
 ISA_PREFIXES = (
     "avx",
     "amx",
@@ -69,6 +73,14 @@ TARGET_FLAGS = {
         "-DLLAMA_BUILD_COMMON=OFF",
         "-DLLAMA_BUILD_TOOLS=OFF",
         "-DLLAMA_BUILD_SERVER=OFF",
+    ),
+    "vision": (
+        "-DBUILD_SHARED_LIBS=ON",
+        "-DLLAMA_BUILD_COMMON=OFF",
+        "-DLLAMA_BUILD_TOOLS=OFF",
+        "-DLLAMA_BUILD_SERVER=OFF",
+        "-DLLAMA_BUILD_MTMD=ON",
+        "-DMTMD_VIDEO=OFF",
     ),
     "server": (
         "-DBUILD_SHARED_LIBS=OFF",
@@ -139,8 +151,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         plan = resolve_plan(options.target, options.cpu, options.gpu, options.machine)
         entry = ensure_entry(plan, options.jobs)
-        install = install_library if options.target == "lib" else install_server
-        print(f"{plan.target}: {install(entry, options.into.resolve())}")
+        print(f"{plan.target}: {INSTALL[options.target](entry, options.into.resolve())}")
     except BuildFailed as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
@@ -286,7 +297,7 @@ def build_into(ready: Path, plan: Plan, scratch: Path, jobs: int) -> None:
         pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(ready), str(sdist), env=environment)
     build = scratch / "build"
     cmake("-S", str(source), "-B", str(build), "-G", "Ninja", *plan.flags, *path_flags(scratch))
-    targets = ("--target", "llama-server") if plan.target == "server" else ()
+    targets = ("--target", BUILT[plan.target]) if plan.target in BUILT else ()
     cmake("--build", str(build), "-j", str(jobs), *targets)
     for file in collect(build / "bin", plan.target):
         shutil.copy2(file, ready / file.name, follow_symlinks=False)
@@ -324,7 +335,7 @@ def collect(folder: Path, target: str) -> list[Path]:
     """What the build made, links included: libX.so (dlopen) and libX.so.0 (NEEDED) must be one file, or the loader
     takes them for two libraries with a state each.
     """
-    wanted = LIBRARY_SUFFIXES if target == "lib" else ("llama-server",)
+    wanted = LIBRARY_SUFFIXES if target == "lib" else (BUILT[target],)
     return [path for path in sorted(folder.iterdir()) if any(part in path.name for part in wanted)]
 
 
@@ -345,6 +356,13 @@ def install_library(entry: Path, prefix: Path) -> str:
     return str(target)
 
 
+def install_vision(entry: Path, prefix: Path) -> str:
+    """Copy libmtmd beside the folder of libllama, which it finds loaded already."""
+    target = prefix / "lib" / VISION_DIR
+    replace_folder(target, list(entry.iterdir()))
+    return str(target)
+
+
 def install_server(entry: Path, prefix: Path) -> str:
     """Copy llama-server into PREFIX/bin in one step."""
     server = next(path for path in entry.iterdir() if path.stem == "llama-server")
@@ -354,6 +372,9 @@ def install_server(entry: Path, prefix: Path) -> str:
     shutil.copy2(server, temporary)
     temporary.replace(target)
     return str(target)
+
+
+INSTALL = {"lib": install_library, "vision": install_vision, "server": install_server}
 
 
 def installed_version(distribution: str) -> str:

@@ -90,6 +90,14 @@ def test_a_static_server_for_any_cpu_is_refused(build):
         build.resolve_plan("server", "dispatch", "none")
 
 
+def test_each_target_takes_its_own_files_and_knows_where_they_go(build, tmp_path):
+    for name in ("libllama.so", "libmtmd.so", "libmtmd.so.0", "libggml.so", "llama-server"):
+        (tmp_path / name).write_text("x")
+    assert [path.name for path in build.collect(tmp_path, "vision")] == ["libmtmd.so", "libmtmd.so.0"]
+    assert [path.name for path in build.collect(tmp_path, "server")] == ["llama-server"]
+    assert set(build.INSTALL) == set(build.TARGET_FLAGS)
+
+
 def test_only_instruction_sets_are_part_of_the_key(build):
     features = build.read_cpu_features().split()
     if sys.platform == "linux":

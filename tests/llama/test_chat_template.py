@@ -137,7 +137,7 @@ def writer(model):
 
 
 def ids_of(writer: PromptWriter, *contents: str) -> list[int]:
-    return writer.write(ChatRequest(tuple(Message("user", content) for content in contents)), ())
+    return list(writer.write(ChatRequest(tuple(Message("user", content) for content in contents)), ()).ids)
 
 
 def test_what_a_user_writes_cannot_speak_as_the_template(writer, model):

@@ -19,7 +19,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from the_edge_agent.backends.local_options import MAX_DRAFT, MODEL_DRAFT, LocalOptions, header_of, open_draft
+from the_edge_agent.backends.local_options import (
+    MAX_DRAFT,
+    MODEL_DRAFT,
+    LocalOptions,
+    header_of,
+    open_draft,
+    open_projector,
+)
 from the_edge_agent.errors import BackendNotInstalled, UnsupportedFeature
 from the_edge_agent.inference import (
     BackendInfo,
@@ -35,9 +42,10 @@ from the_edge_agent.llama.answer_grammar import answer_grammar
 from the_edge_agent.llama.generator import Generator
 from the_edge_agent.llama.machine import read_machine
 from the_edge_agent.llama.model import LlamaModel
+from the_edge_agent.llama.owned import Handle
 from the_edge_agent.llama.params import check_range
 from the_edge_agent.llama.plan import LoadPlan, plan_load
-from the_edge_agent.llama.prompt import PromptWriter
+from the_edge_agent.llama.prompt import Prompt, PromptWriter
 from the_edge_agent.llama.shown_text import ShownText
 from the_edge_agent.llama.stream import Event, Failed, Finished, GenerationRequest, Piece
 from the_edge_agent.llama.tool_gate import ToolGate
@@ -56,11 +64,16 @@ class LocalBackend:
     """A loaded model that answers requests. ``open`` it; ``aclose`` it, or use ``async with LocalBackend.open(...)``."""
 
     def __init__(
-        self, models: Sequence[LlamaModel], generator: Generator, writer: PromptWriter, plan: LoadPlan
+        self,
+        model: LlamaModel,
+        owned: Sequence[Handle],
+        generator: Generator,
+        writer: PromptWriter,
+        plan: LoadPlan,
     ) -> None:
-        """Takes over all that is given; ``load`` is what callers use. The first model answers."""
-        self._models = models
-        self._model = model = models[0]
+        """Takes over all that is given; ``load`` is what callers use. ``owned`` is closed behind the generator."""
+        self._owned = owned
+        self._model = model
         self._generator = generator
         self._writer = writer
         self._name = model.name
@@ -89,16 +102,20 @@ class LocalBackend:
         plan = plan_load(header_of(path), options.wishes(), machine)
         logger.info("loading %s: %s", path.name, plan)
         model = LlamaModel.load(path, plan.model)
-        models = [model]
+        owned: list[Handle] = [model]
         adapters: list[tuple[LlamaAdapter, float]] = []
         try:
             for file, scale in options.lora:
                 adapters.append((LlamaAdapter.load(model, file), scale))
-            writer = PromptWriter.for_model(model, options.chat_format)
+            projector = None
+            if options.projector:
+                projector = open_projector(options.projector, model, plan, machine)
+                owned.append(projector)
+            writer = PromptWriter.for_model(model, options.chat_format, projector)
             drafting = None
             if options.draft_model:
                 draft, drafting = open_draft(options, model, plan, machine)
-                models.append(draft)
+                owned.append(draft)
             generator = Generator(
                 model,
                 plan.context,
@@ -110,13 +127,13 @@ class LocalBackend:
                 adapters=adapters,
             )
         except BaseException:
-            for opened in models:
+            for opened in reversed(owned):
                 opened.close()
             raise
         finally:
             for adapter, _ in adapters:
                 adapter.close()  # the generator's context holds them now
-        return cls(models, generator, writer, plan)
+        return cls(model, owned, generator, writer, plan)
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[CompletionChunk]:
         """Stream the answer. Closing the iterator early cancels the work within one step.
@@ -161,12 +178,14 @@ class LocalBackend:
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Prompt tokens of the request."""
-        return len(await self._write(request))
+        return len((await self._write(request)).ids)
 
     async def describe(self) -> BackendInfo:
         """The model and what it can do here."""
-        features = frozenset({"chat", "embed", "tools", "json_schema", "logprobs"})
-        return BackendInfo(BACKEND, self._name, n_ctx=self._generator.n_ctx, features=features)
+        features = {"chat", "embed", "tools", "json_schema", "logprobs"}
+        if self._writer.projector is not None:
+            features.add("images")
+        return BackendInfo(BACKEND, self._name, n_ctx=self._generator.n_ctx, features=frozenset(features))
 
     async def aclose(self) -> None:
         """Stop what is running and free the model. Safe to call twice."""
@@ -175,8 +194,8 @@ class LocalBackend:
     def close(self) -> None:
         """As ``aclose``, blocking."""
         self._generator.close()
-        for model in self._models:
-            model.close()
+        for handle in reversed(self._owned):
+            handle.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -204,19 +223,22 @@ class LocalBackend:
         sampling = request.sampling
         if sampling.seed is None:
             sampling = _with_seed(sampling)
+        prompt = await self._write(request)
         return GenerationRequest(
-            tuple(await self._write(request)),
+            prompt.ids,
             sampling,
             grammar=grammar,
             grammar_trigger=trigger,
             resume_ids=request.resume_token_ids,
             show_special=bool(tools),
             deadline=deadline,
+            images=prompt.images,
         )
 
-    async def _write(self, request: ChatRequest) -> list[int]:
+    async def _write(self, request: ChatRequest) -> Prompt:
         tools = usable_tools(request)
-        if sum(len(message.content) for message in request.messages) > LONG_TEXT:
+        images = any(message.images for message in request.messages)
+        if images or sum(len(message.content) for message in request.messages) > LONG_TEXT:
             return await asyncio.to_thread(self._writer.write, request, tools)
         return self._writer.write(request, tools)
 

@@ -6,13 +6,14 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from the_edge_agent.errors import ModelLoadFailed, UnsupportedFeature
+from the_edge_agent.errors import ModelLoadFailed, OutOfMemory, UnsupportedFeature
 from the_edge_agent.gguf import GgufHeader, read_header
 from the_edge_agent.llama.draft_model import N_FOLLOWED, DraftModel, check_same_vocabulary
 from the_edge_agent.llama.machine import Machine
 from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.params import KvType
 from the_edge_agent.llama.plan import LoadPlan, LoadWishes, plan_load
+from the_edge_agent.llama.projector import Projector
 
 logger = logging.getLogger("the_edge_agent.backends.local")
 
@@ -30,7 +31,7 @@ class LocalOptions:
     ``lora`` gives adapters' files with their strengths (1.0 is as trained).
     ``draft_tokens`` (up to 15) guesses ahead by prompt lookup: the same text, sooner where it repeats what was said.
     ``draft_model`` is a smaller GGUF of the same vocabulary that guesses where nothing repeats (8 tokens unless
-    ``draft_tokens`` says otherwise).
+    ``draft_tokens`` says otherwise). ``projector`` is the model's mmproj GGUF: with it, it reads images.
     """
 
     n_ctx: int | None = None
@@ -49,6 +50,7 @@ class LocalOptions:
     prefill_share: float = 0.16
     draft_tokens: int = 0
     draft_model: Path | None = None
+    projector: Path | None = None
     lora: tuple[tuple[Path, float], ...] = ()
 
     def wishes(self) -> LoadWishes:
@@ -77,6 +79,28 @@ def header_of(path: Path) -> GgufHeader:
         raise ModelLoadFailed(
             error.strerror or str(error), place=str(path), fix="check the path and its permissions"
         ) from error
+
+
+def open_projector(path: Path, model: LlamaModel, plan: LoadPlan, machine: Machine) -> Projector:
+    """The projector beside the model, in the memory that the model's plan leaves.
+
+    Raises GgufInvalid, ModelLoadFailed, OutOfMemory, UnsupportedFeature.
+    """
+    header = header_of(path)
+    if header.architecture != "clip":
+        raise ModelLoadFailed(
+            f"this is a {header.architecture or 'nameless'} model, not a projector",
+            place=str(path),
+            fix="give the mmproj GGUF that was made for this model",
+        )
+    left = machine.available_bytes - plan.total
+    if machine.available_bytes and header.weights_bytes > left:
+        raise OutOfMemory(
+            f"the projector takes {header.weights_bytes / 1e6:,.0f} MB, {left / 1e6:,.0f} MB are left",
+            place=str(path),
+            fix="lower n_ctx, or leave the projector out",
+        )
+    return Projector.load(model, path, n_threads=plan.context.n_threads)
 
 
 def open_draft(

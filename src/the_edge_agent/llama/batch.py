@@ -86,3 +86,28 @@ class LlamaBatch:
         """The struct for libllama; valid until the next ``add``."""
         self._native.n_tokens = self.size
         return self._native
+
+
+class RowBatch:
+    """Rows of numbers in the place of tokens, ``count`` of them, of one sequence from position ``start`` on; made for
+    one decode.
+    """
+
+    __slots__ = ("_kept", "native", "size")
+
+    def __init__(self, lib: Any, rows: bytes, count: int, start: int, sequence: int) -> None:
+        values = (ctypes.c_float * (len(rows) // 4)).from_buffer_copy(rows)
+        positions = (ctypes.c_int32 * count)(*range(start, start + count))
+        sequences = (ctypes.c_int32 * 1)(sequence)
+        places = (ctypes.POINTER(ctypes.c_int32) * count)(
+            *[ctypes.cast(sequences, ctypes.POINTER(ctypes.c_int32))] * count
+        )
+        counts = (ctypes.c_int32 * count)(*([1] * count))
+        outputs = (ctypes.c_int8 * count)()
+        native = lib.llama_batch()
+        native.n_tokens = self.size = count
+        native.embd, native.pos = values, positions
+        native.n_seq_id, native.seq_id = counts, places
+        native.logits = ctypes.cast(outputs, ctypes.POINTER(ctypes.c_int8))
+        self.native = native
+        self._kept = (values, positions, sequences, places, counts, outputs)

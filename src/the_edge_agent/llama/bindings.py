@@ -58,7 +58,7 @@ def _load() -> Any:
     if library_dir is not None:
         check_build(library_dir, Path(spec.origin))
     try:
-        with _library_path(library_dir), _bare_package(spec):
+        with variable(PATH_VARIABLE, library_dir), bare_package(spec):
             bindings: Any = importlib.import_module("llama_cpp.llama_cpp")
     except (ImportError, OSError, RuntimeError, AttributeError) as error:
         raise LibraryMissing(f"libllama can't be loaded: {error}", fix=INSTALL_HINT) from error
@@ -117,20 +117,20 @@ def _read_cpu_flags() -> str:
 
 
 @contextmanager
-def _library_path(folder: Path | None) -> Generator[None]:
-    """The variable that the bindings read while they are imported, set for just that long."""
-    if folder is None or PATH_VARIABLE in os.environ:
+def variable(name: str, folder: Path | None) -> Generator[None]:
+    """A variable that bindings read while they are imported, set for just that long; a caller's own one stays."""
+    if folder is None or name in os.environ:
         yield
         return
-    os.environ[PATH_VARIABLE] = str(folder)
+    os.environ[name] = str(folder)
     try:
         yield
     finally:
-        del os.environ[PATH_VARIABLE]
+        del os.environ[name]
 
 
 @contextmanager
-def _bare_package(spec: importlib.machinery.ModuleSpec) -> Generator[None]:
+def bare_package(spec: importlib.machinery.ModuleSpec) -> Generator[None]:
     """``llama_cpp`` as an unexecuted package, unless the real one is there already."""
     if "llama_cpp" in sys.modules:
         yield

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from the_edge_agent.errors import DecodeFailed, OutOfMemory, UsageError
 from the_edge_agent.llama.adapter import LlamaAdapter
-from the_edge_agent.llama.batch import LlamaBatch
+from the_edge_agent.llama.batch import LlamaBatch, RowBatch
 from the_edge_agent.llama.library import explain
 from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.owned import Handle, Owned
@@ -78,10 +78,28 @@ class LlamaContext(Handle):
             status = self._decode(pointer, batch.native())
         finally:
             self._owned.release()
-        if status == 0:
-            return
+        if status != 0:
+            self._fail(status, batch.size)
+
+    def decode_rows(self, rows: RowBatch, *, whole: bool) -> None:
+        """Feed rows of an image in the place of tokens; ``whole`` rows look at each other. No logits come of it.
+
+        Raises KvCacheFull (nothing changed), DecodeFailed, UseAfterClose.
+        """
+        with self._use() as pointer:
+            if whole:
+                self._lib.llama_set_causal_attn(pointer, False)
+            try:
+                status = self._decode(pointer, rows.native)
+            finally:
+                if whole:
+                    self._lib.llama_set_causal_attn(pointer, True)
+        if status != 0:
+            self._fail(status, rows.size)
+
+    def _fail(self, status: int, size: int) -> NoReturn:
         if status == _NO_SLOT:
-            raise KvCacheFull(f"no room for {batch.size} tokens in {self.n_ctx} cells", fix="raise n_ctx")
+            raise KvCacheFull(f"no room for {size} tokens in {self.n_ctx} cells", fix="raise n_ctx")
         if status == _ABORTED:
             raise DecodeFailed("the computation was aborted", fix="start again")
         raise DecodeFailed(f"llama_decode returned {status}", fix="see the log of the_edge_agent.llama")

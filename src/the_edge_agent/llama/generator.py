@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from the_edge_agent.errors import ContextLengthExceeded
+from the_edge_agent.errors import ContextLengthExceeded, UnsupportedFeature
 from the_edge_agent.llama.adapter import LlamaAdapter
 from the_edge_agent.llama.context import LlamaContext
 from the_edge_agent.llama.draft_model import DraftModel
@@ -71,6 +71,7 @@ class Generator:
                 draft_model=draft_model,
             )
             self.n_ctx = loop.n_ctx
+            self._most_rows = params.n_ubatch
             self._thread = threading.Thread(target=loop.run, name="llama-generator", daemon=True)
             self._thread.start()
         except BaseException:
@@ -84,7 +85,7 @@ class Generator:
     def submit(self, request: GenerationRequest, sink: Sink) -> int:
         """Start answering; events go to ``sink`` on the generator's thread. Returns the ID for ``cancel``.
 
-        Raises ContextLengthExceeded, UseAfterClose at once; all later errors arrive as ``Failed``.
+        Raises ContextLengthExceeded, UnsupportedFeature (an image that fits no pass), UseAfterClose at once; all later errors arrive as ``Failed``.
         """
         needed = len(request.prompt_ids) + len(request.resume_ids)
         if needed > self.n_ctx or len(request.prompt_ids) >= self.n_ctx:
@@ -98,6 +99,12 @@ class Generator:
             raise ContextLengthExceeded(
                 "the prompt has no tokens", fix="send some text", needed=0, n_ctx=self.n_ctx
             )
+        for placed in request.images:
+            if placed.image.whole and placed.image.count > self._most_rows:
+                raise UnsupportedFeature(
+                    f"this image takes {placed.image.count} rows in one pass, {self._most_rows} fit",
+                    fix="raise n_batch, and leave deterministic off",
+                )
         request_id = next(self._ids)
         submitted_at = time.monotonic()
         self._inbox.put(lambda loop: loop.add(request_id, request, sink, submitted_at))

@@ -70,6 +70,11 @@ class LlamaLibrary:
         return self._users
 
     @property
+    def log_callback(self) -> Any:
+        """Where llama.cpp's libraries may log to; valid as long as the process can log."""
+        return self._callback
+
+    @property
     def supports_gpu(self) -> bool:
         """Whether this build can put layers on a GPU that is present."""
         return bool(self.bindings.llama_supports_gpu_offload())

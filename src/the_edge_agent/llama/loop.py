@@ -13,17 +13,18 @@ from typing import TypeAlias
 
 from the_edge_agent.errors import BackendTimeout, DecodeFailed, UseAfterClose
 from the_edge_agent.inference import FinishReason
-from the_edge_agent.llama.batch import LlamaBatch
+from the_edge_agent.llama.batch import LlamaBatch, RowBatch
 from the_edge_agent.llama.context import KvCacheFull, LlamaContext
 from the_edge_agent.llama.draft_model import N_FOLLOWED, DraftModel, ModelDrafts
 from the_edge_agent.llama.drafts import Drafts
 from the_edge_agent.llama.embedder import Embedder, EmbedJob
+from the_edge_agent.llama.images import image_at
 from the_edge_agent.llama.inbox import Inbox
 from the_edge_agent.llama.lookup import PromptLookup
 from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.pacer import Pacer
 from the_edge_agent.llama.sampler import Sampler
-from the_edge_agent.llama.scheduler import CopyPrefix, Scheduler, Step, Work
+from the_edge_agent.llama.scheduler import CopyPrefix, Scheduler, Span, Step, Work
 from the_edge_agent.llama.stream import GenerationRequest, Sink, Stream
 
 logger = logging.getLogger("the_edge_agent.llama.generator")
@@ -70,7 +71,7 @@ class Loop:
 
     def add(self, request_id: int, request: GenerationRequest, sink: Sink, submitted_at: float) -> None:
         """Start a stream, or fail it."""
-        work = Work(request_id, [*request.prompt_ids, *request.resume_ids])
+        work = Work(request_id, [*request.prompt_ids, *request.resume_ids], images=request.images)
         try:
             sampler = Sampler(
                 self._model,
@@ -82,7 +83,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's answer
             Stream.refuse(sink, error)
             return
-        drafts = self._sources(request_id) if self._draft_tokens else None
+        drafts = self._sources(request_id) if self._draft_tokens and not request.images else None
         stream = Stream(
             request, work, sampler, self._model.vocab, sink, n_ctx=self.n_ctx, now=submitted_at, drafts=drafts
         )
@@ -150,10 +151,15 @@ class Loop:
             return
         started = time.monotonic()
         rows = self._fill(step, started)
+        fed: list[Span] = []
         try:
-            self._context.decode(self._batch)
+            self._feed_images(step, fed)
+            if self._batch.size:
+                self._context.decode(self._batch)
         except KvCacheFull:
             logger.info("no room for %d tokens in the KV cache; making some", step.n_tokens)
+            for span in fed:
+                self._context.remove_sequence(span.work.slot, span.start)
             self._scheduler.give_back(step)
             return
         except DecodeFailed as error:
@@ -182,6 +188,8 @@ class Loop:
             stream = self._streams[work.id]
             if not stream.admitted_at:
                 stream.admitted_at = now
+            if work.images and image_at(work.images, span.start):
+                continue
             if span.completes:
                 rows.append((stream, batch.size + span.count - work.n_outputs))
             end = span.start + span.count
@@ -191,6 +199,17 @@ class Loop:
                 n_outputs = work.n_outputs if span.completes else 0
                 batch.extend(work.tokens[span.start : end], span.start, work.slot, n_outputs=n_outputs)
         return rows
+
+    def _feed_images(self, step: Step, fed: list[Span]) -> None:
+        """Decode the rows of images, each span by itself; ``fed`` grows by what is in the KV cache now."""
+        for span in step.spans:
+            placed = image_at(span.work.images, span.start) if span.work.images else None
+            if placed is None:
+                continue
+            rows = placed.rows_of(span.start, span.count)
+            batch = RowBatch(self._model.library.bindings, rows, span.count, span.start, span.work.slot)
+            self._context.decode_rows(batch, whole=placed.image.whole)
+            fed.append(span)
 
     def _sample(self, rows: list[tuple[Stream, int]], now: float) -> int:
         """Choose the next tokens of each; returns how many rows were no prompt."""

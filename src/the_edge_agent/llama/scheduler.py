@@ -7,7 +7,8 @@ pending token decodes, one with more prefills. The rules, in order:
    then the youngest sequence is preempted: it loses its cells and queues again in front, with all it has emitted.
 2. Waiting sequences are admitted in order, each as soon as a slot and cells for all its tokens can be had. One whose
    prefix a running sequence is about to compute waits for it and shares it.
-3. Pending prompts are fed in order of admission, up to the step's prefill budget.
+3. Pending prompts are fed in order of admission, up to the step's prefill budget. A span holds tokens or rows of one
+   image, never both; an image that must be fed whole is, whatever the budget.
 
 A finished sequence stays cached, up to ``cache_cells`` in all, until its slot or its cells are needed. Knows nothing of
 time, text, samplers or libllama.
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from the_edge_agent.llama.cells import CellLedger
+from the_edge_agent.llama.images import PlacedImage, run_length
 
 #: A prefix shorter than this is cheaper to compute than to wait for.
 MIN_PREFIX_TO_WAIT_FOR = 16
@@ -63,6 +65,8 @@ class Work:
     """Tokens that were found in the cache when it was first admitted."""
     n_outputs: int = 1
     admitted: bool = False
+    images: tuple[PlacedImage, ...] = ()
+    """Where ``tokens`` holds placeholders; the last token never is one."""
 
     @property
     def pending(self) -> int:
@@ -256,6 +260,8 @@ class Scheduler:
             if work.n_outputs > 1 and work.pending <= work.n_outputs:
                 continue  # drafts are judged whole, by the rows of one decode
             count = min(work.pending, room)
+            if work.images:
+                count = run_length(work.images, work.done, count)
             if not self._make_room(count):
                 return
             spans.append(self._feed(work, count))

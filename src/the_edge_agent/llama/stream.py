@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from the_edge_agent.inference import FinishReason, SamplingParams, Timings, TokenLogprob, Usage
 from the_edge_agent.llama.drafts import Drafts
+from the_edge_agent.llama.images import PlacedImage
 from the_edge_agent.llama.sampler import Draw, Sampler
 from the_edge_agent.llama.scheduler import Work
 from the_edge_agent.llama.shown_text import ShownText
@@ -26,6 +27,7 @@ class GenerationRequest:
     """Tokens to continue, and how. ``resume_ids`` were emitted before and are prefilled behind the prompt; their text
     is not sent again. ``grammar`` is GBNF; with ``grammar_trigger`` it binds from that text on. ``show_special`` spells
     control tokens out, for tool calls that are made of them. ``deadline`` is on time.monotonic's clock.
+    ``images`` stand where ``prompt_ids`` holds their placeholders; the last one of these is a token.
     """
 
     prompt_ids: tuple[int, ...]
@@ -35,6 +37,7 @@ class GenerationRequest:
     resume_ids: tuple[int, ...] = ()
     show_special: bool = False
     deadline: float | None = None
+    images: tuple[PlacedImage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
