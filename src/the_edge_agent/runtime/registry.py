@@ -56,13 +56,7 @@ def configured_models(config: RuntimeConfig, environment: Environment) -> dict[s
             for name, model in config.models.items()
         }
     query = _query(environment)
-    located = locate_model(
-        replace(
-            query,
-            env_model_path=environment.model_path,
-            appdir=str(environment.appdir) if environment.appdir else None,
-        )
-    )
+    located = locate_model(replace(query, env_model_path=environment.model_path))
     name = located.name if is_model_name(located.name) else EMBEDDED_NAME
     return {name: _register(name, ModelConfig(level="operational"), located, config)}
 
@@ -152,7 +146,12 @@ def _locate(name: str, model: ModelConfig, environment: Environment) -> LocatedM
 
 def _query(environment: Environment) -> ModelQuery:
     environ: Mapping[str, str] = environment.environ
-    return ModelQuery(store_dir=environment.models_dir, hf_hub_dir=environment.hf_hub_cache, environ=environ)
+    return ModelQuery(
+        store_dir=environment.models_dir,
+        hf_hub_dir=environment.hf_hub_cache,
+        appdir=str(environment.appdir) if environment.appdir else None,
+        environ=environ,
+    )
 
 
 def machine_memory_bytes() -> int:
