@@ -6,5 +6,5 @@ set -euo pipefail
 
 cd "$1"
 shopt -s nullglob
-for script in *.join.sh; do bash "$script"; done
+for script in join-*.sh; do sh "$script"; done
 chmod +x ./*.AppImage

@@ -17,7 +17,8 @@ export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
 store=${BUILDAH_STORE:-$cache/docker/store}
 buildah() { command buildah --root "$store/root" --runroot "$store/run" "$@"; }
 
-mirror=$(sed -n 's/^URIs: *//p; s/^deb \(\[[^]]*\] \)\?\([^ ]*\).*/\2/p' /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null | head -1)
+sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+mirror=$(sed -En 's/^(URIs:|deb( \[[^]]*\])?) +([^ ]+).*/\3/p' <<<"$sources" | sed -n 1p)
 base=$cache/docker/bookworm.tar
 if [ ! -f "$base" ]; then
     mkdir -p "$cache/docker"

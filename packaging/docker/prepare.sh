@@ -1,10 +1,14 @@
 #!/bin/sh
 # Put a variant's model and configuration into the image: prepare MODEL [SHA256].
+#
+# ROOT and TEA are for trying it outside of one.
 set -eu
 
 model=$1
 sha256=${2:-}
-share=/usr/share/tea
+root=${ROOT:-}
+tea=${TEA:-/opt/tea/bin/tea}
+share=$root/usr/share/tea
 
 case $model in
 none) models='tiny: {level: operational}' ;;
@@ -21,13 +25,16 @@ phi4-mini) models='tiny: {level: operational}
     ;;
 esac
 
-mkdir -p "$share/hub" /etc/tea
+mkdir -p "$share/hub" "$root/etc/tea"
+HF_HUB_CACHE=$share/hub
+TEA_DATA_DIR=$(mktemp -d)
+export HF_HUB_CACHE TEA_DATA_DIR
+trap 'rm -rf "$TEA_DATA_DIR"' EXIT
 if [ "$model" != none ]; then
-    HF_HUB_CACHE=$share/hub TEA_DATA_DIR=/tmp/tea \
-        /opt/tea/bin/tea models pull --quiet --json --hf-cache ${sha256:+--sha256 "$sha256"} "$model" >"$share/model.json"
+    "$tea" models pull --quiet --json --hf-cache ${sha256:+--sha256 "$sha256"} "$model" >"$share/model.json"
     cat "$share/model.json"
 fi
-cat >/etc/tea/runtime.yaml <<END
+cat >"$root/etc/tea/runtime.yaml" <<END
 # The variant $model. Mount a file of your own over this one to change it; \`tea runtime check --schema\` prints every key.
 models:
   $models
@@ -36,4 +43,4 @@ api_key_env: TEA_API_KEYS
 http: {host: 0.0.0.0, port: 11435}
 grpc: {host: 0.0.0.0, port: 50051}
 END
-/opt/tea/bin/tea runtime check /etc/tea/runtime.yaml
+"$tea" runtime check "$root/etc/tea/runtime.yaml"
