@@ -59,7 +59,8 @@ export class AgentTab {
     try {
       const response = await fetch(path);
       if (!response.ok) throw new Error(`${path}: the server answered ${response.status}`);
-      this.#editor.text = await response.text();
+      // The first line tells editors on disk where the schema lies; here it would only be noise.
+      this.#editor.text = (await response.text()).replace(/^# yaml-language-server:.*\n(?:#\s*\n)?/, "");
       this.#view.reset();
       await this.#check();
     } catch (error) {
@@ -99,6 +100,8 @@ export class AgentTab {
     this.#graph.reset();
     this.#view.reset();
     this.#update();
+    // Where the page is one column, what happens is below.
+    if (matchMedia("(max-width: 1080px)").matches) byId("graph").scrollIntoView({ block: "start" });
     const started = performance.now();
     try {
       const result = await executeLlmYaml(this.#editor.text, this.#inputs.values(), {
@@ -109,7 +112,12 @@ export class AgentTab {
           this.#graph.show(event);
           this.#view.show(event);
         },
-        onQuestion: (question) => ask(byId("run-question"), question, running.signal),
+        onQuestion: (question) => {
+          const waits = { type: "interrupted", run_id: "", at_s: 0, address: question.address };
+          this.#graph.show(waits);
+          this.#view.show(waits);
+          return ask(byId("run-question"), question, running.signal);
+        },
       });
       this.#view.finish(result, (performance.now() - started) / 1000);
     } catch (error) {

@@ -3,7 +3,14 @@ import { chatStream, type ChatMessage, type Piece } from "tea-wasm-llm";
 import { byId, isAbort, make, messageOf } from "./dom.js";
 import { count, list, rate, seconds } from "./format.js";
 
-const STARTERS = ["What is 2+2?", "Hello!", "Context: The library opens at nine.\nQuestion: When does the library open?"];
+const STARTERS: readonly { readonly label: string; readonly text: string }[] = [
+  { label: "What is 2+2?", text: "What is 2+2?" },
+  { label: "Hello!", text: "Hello!" },
+  {
+    label: "When does the library open?",
+    text: "Context: The library opens at nine.\nQuestion: When does the library open?",
+  },
+];
 
 export class Chat {
   readonly #log = byId("chat-log");
@@ -33,8 +40,8 @@ export class Chat {
     byId("chat-new").addEventListener("click", () => {
       this.#clear();
     });
-    for (const text of STARTERS) {
-      const chip = make("button", { type: "button", class: "chip" }, text.split("\n").at(-1));
+    for (const { label, text } of STARTERS) {
+      const chip = make("button", { type: "button", class: "chip" }, label);
       chip.addEventListener("click", () => {
         this.#input.value = text;
         this.#fit();
@@ -73,18 +80,22 @@ export class Chat {
   async #answer(bubble: Bubble, signal: AbortSignal): Promise<void> {
     const started = performance.now();
     let text = "";
-    let first = 0;
+    const seen = { first: 0, latest: 0, pieces: 0 };
     let last: Piece | undefined;
     bubble.element.setAttribute("aria-busy", "true");
     try {
       for await (const piece of chatStream(this.#messages, { temperature: 0, signal })) {
-        if (!first && piece.text) first = performance.now();
+        if (piece.text) {
+          seen.pieces += 1;
+          seen.latest = performance.now();
+          seen.first ||= seen.latest;
+        }
         text += piece.text;
         last = piece;
         bubble.text.textContent = text;
         this.#follow();
       }
-      bubble.figures.textContent = figures(last, (first - started) / 1000);
+      bubble.figures.textContent = figures(last, seen, started);
       if (last?.finishReason === "length") bubble.figures.textContent += " · cut at the length limit";
     } catch (error) {
       if (isAbort(error)) bubble.figures.textContent = "Stopped";
@@ -149,8 +160,12 @@ class Bubble {
   }
 }
 
-function figures(last: Piece | undefined, firstS: number): string {
-  const tokens = last?.usage?.completionTokens ?? 0;
-  const decodeS = last?.timings?.decodeS ?? 0;
-  return list(count(tokens, "token"), rate(tokens, decodeS), firstS > 0 ? `first after ${seconds(firstS)}` : "");
+/** The model's own figures where it gives them, else what was seen here. */
+function figures(last: Piece | undefined, seen: { first: number; latest: number; pieces: number }, started: number): string {
+  const tokens = last?.usage?.completionTokens ?? seen.pieces;
+  const speed = last?.timings
+    ? rate(tokens, last.timings.decodeS)
+    : rate(seen.pieces - 1, (seen.latest - seen.first) / 1000);
+  const firstAfter = seen.first > 0 ? `first after ${seconds((seen.first - started) / 1000)}` : "";
+  return list(count(tokens, "token"), speed, firstAfter);
 }

@@ -87,9 +87,10 @@ export class Editor {
       ]),
     );
     this.#numbers.replaceChildren(
-      ...lines.map((_, index) =>
-        make("span", this.#marked.has(index + 1) ? { class: "marked" } : {}, `${index + 1}\n`),
-      ),
+      ...lines.flatMap((_, index) => {
+        const marked = this.#marked.has(index + 1) ? { class: "marked" } : {};
+        return [make("span", marked, String(index + 1)), "\n"];
+      }),
     );
     this.#follow();
   }

@@ -51,12 +51,12 @@ export interface Layout {
 
 export const START = "__start__";
 export const END = "__end__";
-const BOX = { width: 184, height: 46 };
+const BOX = { width: 196, height: 44 };
 const PILL = { width: 58, height: 24 };
 const THREAD = { width: 28, height: 0 };
 const GAP_X = 22;
-const GAP_Y = 42;
-const MARGIN = 14;
+const GAP_Y = 32;
+const MARGIN = 8;
 
 export function layOut(agent: Described): Layout {
   const ids = [START, ...agent.nodes.map((node) => node.name), END];

@@ -15,7 +15,8 @@ const WORDS: Record<NodeState, string> = {
   skipped: "skipped",
 };
 const LONGEST_NAME = 22;
-const LONGEST_DOES = 27;
+const LONGEST_DOES = 28;
+const LONGEST_CONDITION = 18;
 
 interface Drawn {
   readonly group: SVGGElement;
@@ -47,9 +48,11 @@ export class GraphView {
       "aria-label": `${agent.name}: ${agent.nodes.map((node) => node.name).join(", then ")}`,
     });
     svg.append(arrowHead("arrow"), arrowHead("arrow-taken"));
+    const ways = makeSvg("g");
+    svg.append(ways);
     this.#ways = layout.ways.map((way) => {
       const path = makeSvg("path", { d: curve(way.points, way.isBack), class: `way ${way.link.kind}`, "marker-end": "url(#arrow)" });
-      svg.append(path);
+      ways.append(path);
       return { way, path };
     });
     for (const { way } of this.#ways) if (way.link.if) svg.append(label(way));
@@ -126,6 +129,7 @@ export class GraphView {
 
 function light(path: SVGPathElement, taken: boolean): void {
   path.classList.toggle("taken", taken);
+  if (taken) path.parentElement?.append(path); // Above those that weren't.
   path.setAttribute("marker-end", taken ? "url(#arrow-taken)" : "url(#arrow)");
 }
 
@@ -164,18 +168,23 @@ function curve(points: Way["points"], isBack: boolean): string {
   return d;
 }
 
-function label({ link, points }: Way): SVGGElement {
-  const [from, to] = [points[0], points[1]];
-  const x = ((from?.[0] ?? 0) + (to?.[0] ?? 0)) / 2;
-  const y = ((from?.[1] ?? 0) + (to?.[1] ?? 0)) / 2 + 3;
-  const text = makeSvg("text", { x, y, class: "condition", "text-anchor": "middle" }, short(link.if ?? "", 30));
+/** Beside the arrow's point, on the side it doesn't come from. */
+function label({ link, points, isBack }: Way): SVGGElement {
+  const [fromX] = points[0] ?? [0];
+  const [x, y] = (isBack ? points[1] : points.at(-1)) ?? [0, 0];
+  const isLeft = x < fromX;
+  const text = makeSvg(
+    "text",
+    { x: isLeft ? x - 8 : x + 8, y: y - 9, class: "condition", "text-anchor": isLeft ? "end" : "start" },
+    short((link.if ?? "").replaceAll("state.", ""), LONGEST_CONDITION),
+  );
   return makeSvg("g", {}, makeSvg("title", {}, `if ${link.if ?? ""}`), text);
 }
 
 function arrowHead(id: string): SVGMarkerElement {
   return makeSvg(
     "marker",
-    { id, class: id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse" },
+    { id, class: id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" },
     makeSvg("path", { d: "M0,0 8,4 0,8z" }),
   );
 }

@@ -23,7 +23,7 @@ export class Inputs {
     this.#fields = fields;
     const rows = Object.entries(fields).map(([name, field]) => {
       const id = `input-${name}`;
-      const area = make("textarea", { id, name, rows: "1", placeholder: field.required ? "needed" : "as the agent has it" });
+      const area = make("textarea", { id, name, rows: "1", placeholder: field.required ? "Required" : "Empty: the default"});
       area.value = suggestions[name] ?? "";
       area.addEventListener("input", () => {
         fit(area);

@@ -142,7 +142,9 @@ export class ModelPanel {
     this.#bar.removeAttribute("value");
     byId("model-phase").textContent = "";
     this.#load.hidden = state === "busy";
+    // What is done needs no bright button.
     this.#load.textContent = state === "ready" ? "Load again" : "Load";
+    this.#load.classList.toggle("primary", state !== "ready");
     this.#stop.hidden = state !== "busy";
   }
 

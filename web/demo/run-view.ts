@@ -72,12 +72,12 @@ export class RunView {
     const inside = locate(address)?.isOwn === false;
     const text = make("span", { class: "text" });
     const time = make("span", { class: "quiet" });
-    const where = inside ? make("span", { class: "quiet" }, ` ${address.replace(/\/[^/]*$/, "")}`) : undefined;
-    const item = make("li", { class: inside ? "inside" : "" }, make("strong", {}, node), where, time, text);
+    const where = inside ? make("span", { class: "quiet" }, ` in ${address.replace(/\/[^/]*$/, "")}`) : undefined;
+    const item = make("li", { class: inside ? "inside" : "" }, make("span", {}, make("strong", {}, node), where), time, text);
     item.dataset["state"] = "running";
     this.#steps.append(item);
     this.#byAddress.set(address, { item, text, time });
-    item.scrollIntoView({ block: "nearest" });
+    this.#steps.scrollTop = this.#steps.scrollHeight;
   }
 
   #token(step: Step | undefined, text: string): void {
@@ -97,8 +97,18 @@ export class RunView {
 /** What a node changed, in a line. */
 function updatesOf(updates: unknown): string {
   const entries = Object.entries((updates ?? {}) as Record<string, unknown>);
-  const text = entries.map(([key, value]) => `${key} = ${typeof value === "string" ? value : JSON.stringify(value, shortened)}`).join(", ");
+  const text = entries.map(([key, value]) => `${key} = ${inShort(value)}`).join(", ");
   return text.length > 240 ? `${text.slice(0, 239)}…` : text;
+}
+
+/** Of what an action gives, the part that a person asked for. */
+function inShort(value: unknown): string {
+  if (typeof value === "string") return value;
+  const result = value as { label?: unknown; content?: unknown } | null;
+  const part = result && typeof result === "object" ? (result.label ?? result.content) : undefined;
+  if (typeof part === "string") return part;
+  if (Array.isArray(value)) return value.length > 12 ? `a list of ${value.length}` : `[${value.map(inShort).join(", ")}]`;
+  return JSON.stringify(value, shortened);
 }
 
 /** Vectors fill screens and tell nobody anything. */
