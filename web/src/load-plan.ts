@@ -44,7 +44,7 @@ const EXACT_SEQUENCES = 4;
 
 /** Choose. Raises ModelTooLarge, OutOfMemory, BadParameters. */
 export function planLoad(sizeBytes: number, header: GgufHeader, wishes: LoadWishes, facts: BrowserFacts): LoadPlan {
-  checkSize(sizeBytes);
+  if (!fits(sizeBytes)) throw modelTooLarge(sizeBytes);
   checkWish("nCtx", wishes.nCtx, 8, 1 << 24);
   checkWish("nThreads", wishes.nThreads, 1, 256);
   const tiny = sizeBytes <= TINY_BYTES;
@@ -68,10 +68,14 @@ export function planLoad(sizeBytes: number, header: GgufHeader, wishes: LoadWish
   };
 }
 
-/** Refuse by size alone, before anything is downloaded. */
-export function checkSize(sizeBytes: number): void {
-  if (sizeBytes <= MAX_MODEL_BYTES) return;
-  throw TeaError.of(
+/** Whether a model of that size can be loaded at all: known before anything is downloaded. */
+export function fits(sizeBytes: number): boolean {
+  return sizeBytes <= MAX_MODEL_BYTES;
+}
+
+/** Why it can't. */
+export function modelTooLarge(sizeBytes: number): TeaError {
+  return TeaError.of(
     "ModelTooLarge",
     `the model has ${gigabytes(sizeBytes)}, and a tab's memory ends at 4 GB`,
     "take a smaller model or quantization (Gemma 3 1B fits), or run this one natively with tea",

@@ -2,6 +2,7 @@
 
 import { cacheStatus, clearCache, openModel, type ModelSource } from "./cache/index.js";
 import { TeaError } from "./errors.js";
+import { fits, modelTooLarge } from "./load-plan.js";
 import { serve, type CallContext, type Endpoint, type Methods } from "./rpc.js";
 import { WasmModel, type CompletionBody, type ModelInfo } from "./wasm-model.js";
 
@@ -30,12 +31,14 @@ async function load(params: LoadParams, context: CallContext): Promise<ModelInfo
     model = await WasmModel.load(params.files, params.wasmUrl, wishes);
     return model.info;
   }
+  const tooLarge = new AbortController();
   const opened = await openModel(params.source ?? "", {
     modelBasePath: params.modelBasePath,
     modelUrl: params.modelUrl,
     useCache: params.useCache,
-    signal: context.signal,
+    signal: AbortSignal.any([context.signal, tooLarge.signal]),
     onProgress: (progress) => {
+      if (!fits(progress.totalBytes)) tooLarge.abort(modelTooLarge(progress.totalBytes));
       context.emit({ progress });
     },
     onNotice: (notice) => {

@@ -71,7 +71,7 @@ class WllamaBackend:
                 if piece["finishReason"] is None:
                     yield CompletionChunk(text, logprobs=_logprobs(piece))
                 else:
-                    yield self._last(piece, text, gate, prompt)
+                    yield self._last(piece, text, gate, prompt, counts_end=not request.sampling.stop)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Unit vectors, one a text. Raises ContextLengthExceeded for a text that is too long."""
@@ -143,11 +143,19 @@ class WllamaBackend:
             raise _with_figures(error) from None
 
     def _last(
-        self, piece: Mapping[str, Any], text: str, gate: ToolGate | None, prompt: Prompt
+        self,
+        piece: Mapping[str, Any],
+        text: str,
+        gate: ToolGate | None,
+        prompt: Prompt,
+        *,
+        counts_end: bool,
     ) -> CompletionChunk:
         rest, calls = gate.finish() if gate else ("", ())
         usage: Mapping[str, Any] = piece.get("usage") or {}
         timings: Mapping[str, Any] = piece.get("timings") or {}
+        # The WebAssembly counts the token that ends an answer; with stop strings nobody knows whether there was one.
+        surplus = 1 if counts_end and piece["finishReason"] == "stop" else 0
         return CompletionChunk(
             text + rest,
             logprobs=_logprobs(piece),
@@ -156,7 +164,9 @@ class WllamaBackend:
             else piece["finishReason"],
             tool_calls=calls,
             usage=Usage(
-                usage.get("promptTokens", 0), usage.get("completionTokens", 0), usage.get("cachedTokens", 0)
+                usage.get("promptTokens", 0),
+                max(0, usage.get("completionTokens", 0) - surplus),
+                usage.get("cachedTokens", 0),
             ),
             timings=Timings(0.0, timings.get("prefillS", 0.0), timings.get("decodeS", 0.0)),
             model=self._info["name"],

@@ -1,0 +1,45 @@
+"""The built web package, for tests that need it: built where it is missing or older than its sources."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+WEB = ROOT / "web"
+
+
+@cache
+def package() -> Path:
+    """The folder ``web`` with an up-to-date ``dist``."""
+    npm, node = shutil.which("npm"), shutil.which("node")
+    assert npm, "npm is missing: sudo make system-deps"
+    assert node, "node is missing: sudo make system-deps"
+    if not (WEB / "node_modules").is_dir():
+        subprocess.run([npm, "ci", "--ignore-scripts"], cwd=WEB, check=True, capture_output=True, timeout=300)
+    made = WEB / "dist/package.json"
+    if not made.is_file() or made.stat().st_mtime < max(path.stat().st_mtime for path in _sources()):
+        done = subprocess.run(
+            [node, "build.mjs"],
+            cwd=WEB, env={"PYTHON": sys.executable, "PATH": "/usr/bin:/bin"},
+            capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-3000:]
+    return WEB
+
+
+def _sources() -> list[Path]:
+    from the_edge_agent.browser.archive import engine_files
+
+    own = [path for path in (WEB / "src").rglob("*.ts") if not path.name.endswith(".test.ts")]
+    return [
+        *own,
+        *(path for path in (WEB / "demo").iterdir() if path.is_file()),
+        WEB / "build.mjs",
+        WEB / "snapshot.mjs",
+        WEB / "package.json",
+        *(path for _, path in engine_files()),
+    ]
