@@ -1,218 +1,128 @@
-"""What the daemon adds: time to first token, throughput, memory, swaps, recovery. Peer: the generator in process, same model.
-
-Rows against llama-server run where its binary is built (``packaging/llama/build.py server``) and on PATH or named by
-``TEA_BENCH_LLAMA_SERVER``.
-"""
+"""What the daemon itself costs: memory, time to first token, swaps, recovery. Peer: the generator in process, same model."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import re
-import shutil
 import signal
-import socket
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
-from bench.row import Row, at_least, at_most, limit
+from bench.http_load import Client, first_token_s, median
+from bench.row import Row, at_most, limit
+from bench.servers import daemon
 
 from the_edge_agent.backends.local import LocalBackend, LocalOptions
 from the_edge_agent.inference import ChatRequest, Message, SamplingParams
 from the_edge_agent.store.locate import embedded_model_path
 
 PROMPT = "What is The Edge Agent and how do I run an agent with it?"
-LONG_SCHEMA = {"type": "array", "items": {"type": "integer"}, "minItems": 40, "maxItems": 40}
+CONFIG = """
+models:
+  tiny: {level: operational, parallel: 8, n_ctx: 2048, n_threads: 1}
+  other: {path: tiny, parallel: 8, n_ctx: 2048, n_threads: 1, keep_alive_s: null}
+workers: {backoff_s: 0, crash_limit: 1000}
+"""
 
 
 def rows(quick: bool) -> Iterator[Row]:
     """Every row."""
-    turns = 15 if quick else 60
-    with _daemon() as (url, pid):
+    turns = 30 if quick else 120
+    with daemon("models: {}") as (_, pid):
         yield limit("runtime: idle daemon, memory", _resident_mb(pid), 80, "MB")
-        ours = asyncio.run(_first_tokens_over_http(url, turns))
-        peer = asyncio.run(_first_tokens_in_process(turns))
-        added_ms = 1000 * (ours - peer)
-        yield limit("runtime: added time to first token, p50", max(added_ms, 0.001), 3, "ms")
-        yield limit("runtime: recovery of a stream whose worker is killed", _recovery_s(url), 5, "s")
-        throughputs = {clients: _throughput(url, clients, quick) for clients in (1, 8, 32, 128)}
-    server = os.environ.get("TEA_BENCH_LLAMA_SERVER") or shutil.which("llama-server")
-    if server is None:
-        return
-    with _llama_server(server) as url:
-        for clients, ours in throughputs.items():
-            peer = _throughput(url, clients, quick)
-            yield at_least(f"runtime: {clients} clients against llama-server", ours, peer, 0.95, "tok/s")
-        theirs = asyncio.run(_first_tokens_over_http(url, turns))
-    with _daemon() as (url, _):
-        ours = asyncio.run(_first_tokens_over_http(url, turns))
+    with daemon(CONFIG) as (url, _):
+        added_s = asyncio.run(_added_s(url, turns))
+        yield limit("runtime: added time to first token, p50", max(1000 * added_s, 0.001), 3, "ms")
+        same_s, swapped_s = asyncio.run(_swaps_s(url, turns))
         yield at_most(
-            "runtime: time to first token against llama-server", 1000 * ours, 1000 * theirs, 1.1, "ms"
+            "runtime: first token after a swap of loaded models", 1000 * swapped_s, 1000 * same_s, 1.1, "ms"
+        )
+        silences: list[float] = []
+        starts: list[float] = []
+        for _ in range(2 if quick else 5):
+            starts.append(asyncio.run(_start_and_prefill_s(url)))
+            silences.append(asyncio.run(_silence_s(url)))
+        yield at_most(
+            "runtime: silence when a worker is killed, against start+prefill",
+            median(silences),
+            median(starts),
+            1.0,
+            "s",
         )
 
 
-@contextmanager
-def _daemon() -> Iterator[tuple[str, int]]:
-    with tempfile.TemporaryDirectory(prefix="tea") as folder:
-        environ = {**os.environ, "HOME": folder, "TEA_DATA_DIR": folder, "TEA_RUNTIME_SOCKET": f"{folder}/s"}
-        command = [
-            sys.executable,
-            "-m",
-            "the_edge_agent.cli",
-            "runtime",
-            "serve",
-            "--http-port",
-            "0",
-            "--grpc-port",
-            "0",
-        ]
-        process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
-        try:
-            said = ""
-            assert process.stderr is not None
-            while "ready:" not in said:
-                line = process.stderr.readline()
-                assert line, said
-                said += line
-            yield re.search(r"HTTP on (\S+)", said)[1], process.pid  # type: ignore[index]
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-@contextmanager
-def _llama_server(binary: str) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        binary,
-        "-m",
-        str(embedded_model_path()),
-        "--port",
-        str(port),
-        "-c",
-        "16384",
-        "-np",
-        "8",
-        "-t",
-        "1",
-    ]
-    process = subprocess.Popen(
-        [*command, "--log-disable"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        while True:
-            try:
-                if httpx.get(f"{url}/health").status_code == 200:
-                    break
-            except httpx.TransportError:
-                assert process.poll() is None
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
 def _resident_mb(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-async def _first_tokens_over_http(url: str, turns: int) -> float:
-    spans: list[float] = []
-    async with httpx.AsyncClient(base_url=url, timeout=60, verify=False) as client:
+async def _added_s(url: str, turns: int) -> float:
+    """Ours less the generator's own, p50 of each; they take turns, so that a busy moment hurts both."""
+    through: list[float] = []
+    inside: list[float] = []
+    options = LocalOptions(n_seq_max=8, n_ctx=2048, n_threads=1)
+    async with LocalBackend.open(embedded_model_path(), options) as backend, Client(url) as client:
+        for turn in range(turns + 5):
+            inside.append(await _first_token_inside_s(backend, f"{PROMPT} {turn}"))
+            through.append((await client.stream(f"{PROMPT} {turn}", max_tokens=2, model="tiny")).first_s)
+    return median(through[5:]) - median(inside[5:])
+
+
+async def _first_token_inside_s(backend: LocalBackend, text: str) -> float:
+    request = ChatRequest((Message("user", text),), SamplingParams(max_tokens=2))
+    began_s = time.perf_counter()
+    first_s = 0.0
+    stream: AsyncIterator[Any] = backend.chat(request)
+    async for chunk in stream:
+        if chunk.text and not first_s:
+            first_s = time.perf_counter() - began_s
+    return first_s
+
+
+async def _swaps_s(url: str, turns: int) -> tuple[float, float]:
+    """To the first token where the model stays, and where it is another one each time; both are loaded."""
+    await first_token_s(url, [PROMPT] * 5, model="other")
+    await first_token_s(url, [PROMPT] * 5, model="tiny")
+    same: list[float] = []
+    swapped: list[float] = []
+    async with Client(url) as client:
         for turn in range(turns):
-            body = {
-                "messages": [{"role": "user", "content": f"{PROMPT} {turn}"}],
-                "max_tokens": 2,
-                "stream": True,
-                "temperature": 0,
-            }
-            began = time.perf_counter()
-            async with client.stream("POST", "/v1/chat/completions", json=body) as response:
-                async for line in response.aiter_lines():
-                    if '"content":"' in line and '"content":""' not in line:
-                        spans.append(time.perf_counter() - began)
-                        break
-    return statistics.median(spans)
+            for model in ("tiny", "other"):
+                swapped.append((await client.stream(f"{PROMPT} {turn}", max_tokens=2, model=model)).first_s)
+                text = f"{PROMPT} {turn} again"
+                same.append((await client.stream(text, max_tokens=2, model=model)).first_s)
+    return median(same), median(swapped)
 
 
-async def _first_tokens_in_process(turns: int) -> float:
-    spans: list[float] = []
-    async with LocalBackend.open(embedded_model_path(), LocalOptions(n_seq_max=8)) as backend:
-        for turn in range(turns):
-            request = ChatRequest((Message("user", f"{PROMPT} {turn}"),), SamplingParams(max_tokens=2))
-            began = time.perf_counter()
-            stream: AsyncIterator = backend.chat(request)
-            async for chunk in stream:
-                if chunk.text:
-                    spans.append(time.perf_counter() - began)
-                    break
-            await stream.aclose()  # type: ignore[attr-defined]
-    return statistics.median(spans)
+async def _start_and_prefill_s(url: str) -> float:
+    """From asking a model that isn't loaded to its first token: start, load, prefill of about as much as is taken up."""
+    async with httpx.AsyncClient(base_url=url, timeout=60, verify=False, trust_env=False) as admin:
+        await admin.post("/edge/v1/unload", json={"model": "other"})
+    return (await first_token_s(url, [PROMPT + " and" * 20], model="other"))[0]
 
 
-def _throughput(url: str, clients: int, quick: bool) -> float:
-    return asyncio.run(_tokens_per_s(url, clients, 3.0 if quick else 10.0))
-
-
-async def _tokens_per_s(url: str, clients: int, seconds: float) -> float:
-    tokens = 0
-    format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": LONG_SCHEMA}}
-    until = time.perf_counter() + seconds
-
-    async def ask(client: httpx.AsyncClient, number: int) -> None:
-        nonlocal tokens
-        while time.perf_counter() < until:
-            body = {
-                "messages": [{"role": "user", "content": f"Count from {number}."}],
-                "max_tokens": 128,
-                "temperature": 0,
-            }
-            answer = (
-                await client.post("/v1/chat/completions", json={**body, "response_format": format_})
-            ).json()
-            tokens += answer["usage"]["completion_tokens"]
-
-    began = time.perf_counter()
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=300, verify=False, limits=limits) as client:
-        await asyncio.gather(*(ask(client, number) for number in range(clients)))
-    return tokens / (time.perf_counter() - began)
-
-
-def _recovery_s(url: str) -> float:
-    """The longest silence in a stream whose worker is killed in the middle of it."""
-    with httpx.Client(base_url=url, timeout=120, verify=False) as client:
-        pid = client.get("/edge/v1/status").json()["models"][0]["pid"]
-        format_ = {"type": "json_schema", "json_schema": {"name": "n", "schema": LONG_SCHEMA}}
-        body = {
-            "messages": [{"role": "user", "content": "Count."}],
-            "max_tokens": 200,
-            "stream": True,
-            "response_format": format_,
-        }
-        longest, last, lines = 0.0, time.perf_counter(), 0
-        with client.stream("POST", "/v1/chat/completions", json=body) as response:
-            for line in response.iter_lines():
+async def _silence_s(url: str) -> float:
+    """The longest pause in a stream whose worker is killed in the middle."""
+    async with httpx.AsyncClient(base_url=url, timeout=60, verify=False, trust_env=False) as client:
+        models = (await client.get("/edge/v1/status")).json()["models"]
+        pid = next(model["pid"] for model in models if model["name"] == "other")
+        body = {"model": "other", "messages": [{"role": "user", "content": PROMPT}], "stream": True}
+        body |= {"max_tokens": 1500, "ignore_eos": True, "temperature": 0}
+        longest_s, last_s, events = 0.0, time.perf_counter(), 0
+        async with client.stream("POST", "/v1/chat/completions", json=body) as response:
+            async for line in response.aiter_lines():
                 if not line.startswith("data: {"):
                     continue
-                assert "error" not in json.loads(line.removeprefix("data: "))
-                longest, last, lines = (
-                    max(longest, time.perf_counter() - last),
-                    time.perf_counter(),
-                    lines + 1,
-                )
-                if lines == 5:
+                if '"error"' in line:
+                    raise RuntimeError(line)
+                now_s = time.perf_counter()
+                longest_s, last_s, events = max(longest_s, now_s - last_s), now_s, events + 1
+                if events == 20:
                     os.kill(pid, signal.SIGKILL)
-    return longest
+        models = (await client.get("/edge/v1/status")).json()["models"]
+        if pid == next(model["pid"] for model in models if model["name"] == "other"):
+            raise RuntimeError("the worker wasn't killed")
+        return longest_s

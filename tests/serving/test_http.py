@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from tests.serving.house import fake, serving
 from the_edge_agent.runtime.config import LimitsConfig, WorkersConfig
 from the_edge_agent.serving import routes_openai
 from the_edge_agent.serving.access import Access
+from the_edge_agent.serving.listeners import bind_tcp
 
 ENDLESS = {"text": "x" * 20_000, "token_s": 0.01}
 BAD_REQUESTS = [
@@ -346,3 +348,21 @@ async def test_a_flood_of_requests_of_which_many_leave_ends_with_every_slot_free
 
         assert all(await asyncio.gather(*(one(number) for number in range(60))))
         await until(lambda: is_idle(house) and is_idle(house, "b"))
+
+
+async def test_accepted_connections_send_at_once():
+    """Nagle's algorithm would hold a stream's first event back until the reader's delayed acknowledgement."""
+    delays = asyncio.get_running_loop().create_future()
+
+    class Greeter(asyncio.Protocol):
+        def connection_made(self, transport):
+            taken = transport.get_extra_info("socket")
+            delays.set_result(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0)
+            transport.close()
+
+    listening = bind_tcp("127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Greeter, sock=listening)
+    async with server:
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        assert not await delays
+        writer.close()
