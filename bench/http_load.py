@@ -103,7 +103,8 @@ async def tokens_per_s(url: str, clients: int, seconds: float, n_tokens: int) ->
             while time.perf_counter() < until_s:
                 turn += 1
                 text = f"Tell me about number {number * 1000 + turn}."
-                tokens += (await client.stream(text, max_tokens=n_tokens, ignore_eos=True)).tokens
+                heard = await client.stream(text, max_tokens=n_tokens, ignore_eos=True)
+                tokens += heard.tokens
 
     await asyncio.gather(*(ask(number) for number in range(clients)))
     return tokens / (time.perf_counter() - began_s)
