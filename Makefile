@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 APT_BUILD := python3 python3-venv python3-dev gcc g++ make git
 APT_TEST := tmux valgrind curl systemd debootstrap busybox-static qemu-system-x86 e2fsprogs cpio buildah chromium
-APT_BUNDLE := squashfs-tools minisign qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu iproute2
+APT_BUNDLE := squashfs-tools libappimage1.0abi1 minisign qemu-user-static gcc-aarch64-linux-gnu g++-aarch64-linux-gnu iproute2
 ONLY ?=
 QUICK ?=
 

@@ -38,6 +38,20 @@ def build_launcher(workshop: Workshop, arch: Architecture) -> Path:
 
 def build_runtime(workshop: Workshop, arch: Architecture) -> Path:
     """The type-2 AppImage runtime, linked with squashfuse, libfuse3 and zstd from Debian's packages."""
+    headers, folders = runtime_sysroot(workshop, arch)
+    return _ensure(
+        workshop,
+        arch,
+        "runtime",
+        RUNTIME_SOURCES,
+        headers=headers,
+        folders=folders,
+        libraries=RUNTIME_LIBRARIES,
+    )
+
+
+def runtime_sysroot(workshop: Workshop, arch: Architecture) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Compiler options that lead to the headers and to the static libraries of the runtime, unpacked in the cache."""
     source = DebSource(workshop, arch)
     debs = source.resolve(RUNTIME_PACKAGES)
     root = workshop.cache / "sysroot" / _key(*(deb.sha256 for deb in debs))
@@ -48,16 +62,7 @@ def build_runtime(workshop: Workshop, arch: Architecture) -> Path:
             Path(scratch, "root").rename(root)
     include = root / "usr" / "include"
     headers = ("-isystem", str(include), "-isystem", str(include / "fuse3"), "-D_FILE_OFFSET_BITS=64")
-    folder = f"-L{root / 'usr' / 'lib' / arch.multiarch}"
-    return _ensure(
-        workshop,
-        arch,
-        "runtime",
-        RUNTIME_SOURCES,
-        headers=headers,
-        libraries=(folder, *RUNTIME_LIBRARIES),
-        seed=root.name,
-    )
+    return headers, (f"-L{root / 'usr' / 'lib' / arch.multiarch}",)
 
 
 def _ensure(
@@ -67,12 +72,13 @@ def _ensure(
     sources: Sequence[str],
     *,
     headers: Sequence[str] = (),
+    folders: Sequence[str] = (),
     libraries: Sequence[str] = (),
-    seed: str = "",
 ) -> Path:
     compiler = call([arch.compiler, "--version"]).splitlines()[0]
     texts = [path.read_bytes() for path in sorted(workshop.native.glob("*.[ch]"))]
-    key = _key(compiler, *FLAGS, *libraries[1:], seed, *(hashlib.sha256(text).hexdigest() for text in texts))
+    roots = [Path(folder).parents[2].name for folder in folders]  # named by what they hold
+    key = _key(compiler, *FLAGS, *roots, *libraries, *(hashlib.sha256(text).hexdigest() for text in texts))
     target = workshop.cache / "native" / f"{name}-{arch.name}-{key}"
     if not target.is_file():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +86,7 @@ def _ensure(
         call(
             [
                 arch.compiler, *FLAGS, f"-ffile-prefix-map={workshop.native}=.", *headers,
-                *(workshop.native / source for source in sources), "-o", temporary, *libraries,
+                *(workshop.native / source for source in sources), "-o", temporary, *folders, *libraries,
             ]
         )  # fmt: skip
         temporary.replace(target)
