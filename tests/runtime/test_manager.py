@@ -132,6 +132,38 @@ async def test_a_worker_that_dies_behind_the_very_last_token_costs_nothing_and_a
         assert (done.usage.prompt_tokens, done.usage.completion_tokens) == (2, 5)
 
 
+async def test_a_stream_whose_worker_tells_no_ids_is_asked_for_again_and_shows_nothing_twice(tmp_path):
+    orders = {"exit_after_tokens": 20, "once_file": str(tmp_path / "once"), "text": LONG + "{prompt}"}
+    async with managed(model(without_ids=True, **orders)) as manager:
+        answers = await asyncio.gather(*(answer(manager, text=str(i)) for i in range(4)))
+        assert answers == [f"{LONG}{i}" for i in range(4)]
+        assert manager.status("fake").resumed == 4
+
+
+@pytest.mark.parametrize("text_after", ["Something else", "Tell", LONG[:3]])
+async def test_what_was_shown_and_is_not_said_again_ends_the_stream_with_one_error(tmp_path, text_after):
+    orders = {
+        "exit_after_tokens": 5,
+        "once_file": str(tmp_path / "once"),
+        "text": LONG,
+        "text_after": text_after,
+    }
+    async with managed(model(without_ids=True, **orders)) as manager:
+        with pytest.raises(BackendUnavailable, match="the next one answers otherwise"):
+            await answer(manager)
+
+
+async def test_without_ids_and_without_a_seed_a_drawn_answer_cannot_be_repeated(tmp_path):
+    orders = {"exit_after_tokens": 5, "once_file": str(tmp_path / "once"), "text": LONG}
+    drawn = SamplingParams(temperature=1.0)
+    async with managed(model(without_ids=True, **orders)) as manager:
+        with pytest.raises(BackendUnavailable, match="can't be taken up"):
+            await collect(manager.chat("fake", asked(sampling=drawn)))
+        (tmp_path / "once").unlink()
+        seeded = replace(drawn, seed=1)
+        assert (await collect(manager.chat("fake", asked(sampling=seeded)))).text == LONG
+
+
 async def test_a_stream_is_never_gone_on_with_from_another_file(tmp_path):
     path = tmp_path / "model.gguf"
     path.write_text("one")

@@ -2,7 +2,8 @@
 
 ``python -m the_edge_agent.runtime.llama_server_worker FD PARENT [--offline]``. The server's socket lies in a folder of mode
 0700, and a random key is asked for as well. Streams can be taken up by ids while the server tells them all; with a grammar
-(schemas, tools) it can't go on behind them, so those chunks carry none. Knows nothing of queues or restarts.
+(schemas, tools) it can't go on behind them, so those chunks carry none, and such an answer is asked for again from its start
+(see ``resuming``). Knows nothing of queues or restarts.
 """
 
 from __future__ import annotations

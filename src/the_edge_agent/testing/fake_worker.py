@@ -42,6 +42,10 @@ class Orders:
     leave_child: bool = False
     """Starts a grandchild that ignores SIGTERM."""
     ignore_sigterm: bool = False
+    without_ids: bool = False
+    """Tells text and no ids, as a server does that can't go on behind them."""
+    text_after: str = ""
+    """Says this instead once ``once_file`` exists."""
     once_file: str = ""
     """Faults happen only while this file doesn't exist; it is made when one happens."""
 
@@ -56,13 +60,15 @@ class FakeBackend(ScriptedBackend):
         self._tokens = 0
 
     def _say(self, request: ChatRequest) -> str:
-        return self._orders.text.format(prompt=request.messages[-1].content)
+        orders = self._orders
+        text = orders.text_after if orders.text_after and os.path.exists(orders.once_file) else orders.text  # noqa: PTH110
+        return text.format(prompt=request.messages[-1].content)
 
     async def chat(self, request: ChatRequest) -> AsyncIterator[CompletionChunk]:
         """Stream the answer, or what was ordered instead."""
         async for chunk in super().chat(request):
             await asyncio.sleep(self._orders.token_s)
-            yield chunk
+            yield replace(chunk, token_ids=()) if self._orders.without_ids else chunk
             self._tokens += 1
             await self._misbehave()
 

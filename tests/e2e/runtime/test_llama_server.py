@@ -67,12 +67,21 @@ def test_a_schema_holds_and_a_prompt_that_does_not_fit_is_refused(served):
     assert (error["code"], error["n_ctx"]) == ("context_length_exceeded", 1024)
 
 
-def test_a_stream_goes_on_when_the_server_is_killed_and_no_process_is_left(served):
+NUMBERS = {"type": "array", "items": {"type": "integer"}, "minItems": 30, "maxItems": 30}
+FORMAT = {"type": "json_schema", "json_schema": {"name": "n", "schema": NUMBERS}}
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"response_format": FORMAT, "max_tokens": 200}], ids=["text", "schema"]
+)
+def test_a_stream_goes_on_when_the_server_is_killed_and_no_process_is_left(served, fields):
     process, client = served
-    expected = text_of(client.post("/v1/chat/completions", json=PRODUCT))
+    expected = text_of(client.post("/v1/chat/completions", json={**PRODUCT, **fields}))
     pid = next(model["pid"] for model in process.status()["models"] if model["name"] == "other")
     text = ""
-    with client.stream("POST", "/v1/chat/completions", json={**PRODUCT, "stream": True}) as response:
+    with client.stream(
+        "POST", "/v1/chat/completions", json={**PRODUCT, **fields, "stream": True}
+    ) as response:
         for line in response.iter_lines():
             if line.startswith("data: {"):
                 tree = json.loads(line.removeprefix("data: "))
