@@ -55,4 +55,5 @@ for (const name of ["pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", 
 // The Python engine as one archive; PYTHON must have the package installed (the project's virtual environment has).
 run(process.env.PYTHON ?? join(here, "../.venv/bin/python"), ["-m", "the_edge_agent.browser.archive", join(dist, "engine.zip")]);
 run(process.execPath, ["snapshot.mjs", dist]);
+run(process.execPath, ["demo/build.mjs"]);
 writeFileSync(join(dist, "package.json"), `${JSON.stringify({ type: "module" })}\n`);

@@ -18,3 +18,8 @@ export function locate(address: string): Located | undefined {
   const node = decodeURIComponent(segment.replace(/[#?].*$/, ""));
   return { node, isOwn: !isEnteringBranch && at === segments.length - 1 };
 }
+
+/** The address of what an event tells of; empty where it tells of the whole run. */
+export function addressOf(event: Readonly<Record<string, unknown>>): string {
+  return typeof event.address === "string" ? event.address : "";
+}

@@ -32,9 +32,17 @@ export class AgentTab {
   constructor(agents: readonly SiteAgent[]) {
     this.#agents = agents;
     const run = (): void => void this.#start();
-    this.#editor = new Editor(byId("editor"), "editor-title", () => { this.#changed(); }, run);
+    this.#editor = new Editor(
+      byId("editor"),
+      "editor-title",
+      () => {
+        this.#changed();
+      },
+      run,
+    );
     this.#inputs = new Inputs(byId<HTMLFormElement>("inputs"), run);
-    for (const agent of agents) this.#select.append(make("option", { value: agent.path, title: agent.description }, agent.name));
+    for (const agent of agents)
+      this.#select.append(make("option", { value: agent.path, title: agent.description }, agent.name));
     this.#select.addEventListener("change", () => void this.open(this.#select.value));
     this.#run.addEventListener("click", run);
     this.#stop.addEventListener("click", () => this.#running?.abort());
@@ -163,6 +171,8 @@ function problemsOf(error: unknown): Found[] {
   return error.problems.map(({ what, place, fix }) => {
     const text = fix ? `${what}; ${fix}` : what;
     const match = /:(\d+)(?::(\d+))?$/.exec(place);
-    return match ? { text, line: Number(match[1]), column: Number(match[2] ?? 1) } : { text: place ? `${place}: ${text}` : text };
+    return match
+      ? { text, line: Number(match[1]), column: Number(match[2] ?? 1) }
+      : { text: place ? `${place}: ${text}` : text };
   });
 }

@@ -161,7 +161,11 @@ class Bubble {
 }
 
 /** The model's own figures where it gives them, else what was seen here. */
-function figures(last: Piece | undefined, seen: { first: number; latest: number; pieces: number }, started: number): string {
+function figures(
+  last: Piece | undefined,
+  seen: { first: number; latest: number; pieces: number },
+  started: number,
+): string {
   const tokens = last?.usage?.completionTokens ?? seen.pieces;
   const speed = last?.timings
     ? rate(tokens, last.timings.decodeS)

@@ -1,6 +1,7 @@
 /** Small words for the page's elements. Text always goes in as text, never as markup. */
 
-/** The element of that id; it is in the page by construction. */
+/** The element of that id, of the kind the caller knows it is; it is in the page by construction. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id);
   if (!found) throw new Error(`the page has no #${id}`);

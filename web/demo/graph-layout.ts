@@ -20,7 +20,9 @@ export interface GraphLink {
 /** What `describeYaml` gives, as far as a drawing needs it. */
 export interface Described {
   readonly name: string;
-  readonly input: Readonly<Record<string, { readonly type: string; readonly required: boolean; readonly description: string }>>;
+  readonly input: Readonly<
+    Record<string, { readonly type: string; readonly required: boolean; readonly description: string }>
+  >;
   readonly nodes: readonly GraphNode[];
   readonly links: readonly GraphLink[];
 }
@@ -62,10 +64,14 @@ export function layOut(agent: Described): Layout {
   const ids = [START, ...agent.nodes.map((node) => node.name), END];
   const links = agent.links.filter((link) => ids.includes(link.from) && ids.includes(link.to));
   const back = backLinks(ids, links);
-  const ranks = ranksOf(ids, links.filter((link) => !back.has(link)));
+  const ranks = ranksOf(
+    ids,
+    links.filter((link) => !back.has(link)),
+  );
   const threads = new Map<GraphLink, string[]>();
   const layers: string[][] = [];
-  for (const id of ids) if (id === START || id === END || isUsed(id, links)) (layers[ranks.get(id) ?? 0] ??= []).push(id);
+  for (const id of ids)
+    if (id === START || id === END || isUsed(id, links)) (layers[ranks.get(id) ?? 0] ??= []).push(id);
   for (const [index, link] of links.entries()) {
     if (back.has(link)) continue;
     const between: string[] = [];
@@ -76,13 +82,18 @@ export function layOut(agent: Described): Layout {
     }
     threads.set(link, between);
   }
-  const chains = links.filter((link) => !back.has(link)).map((link) => [link.from, ...(threads.get(link) ?? []), link.to]);
+  const chains = links
+    .filter((link) => !back.has(link))
+    .map((link) => [link.from, ...(threads.get(link) ?? []), link.to]);
   order(layers, chains);
   const places = place(layers);
   const nodes = new Map(agent.nodes.map((node) => [node.name, node]));
   const boxes = [...places.values()]
     .filter((box) => !box.id.startsWith("thread-"))
-    .map((box) => ({ ...box, ...(nodes.has(box.id) ? { node: nodes.get(box.id) as GraphNode } : {}) }));
+    .map((box): Box => {
+      const node = nodes.get(box.id);
+      return node ? { ...box, node } : box;
+    });
   const right = Math.max(...[...places.values()].map((box) => box.x + box.width));
   const width = right + MARGIN + back.size * 18;
   const height = Math.max(...[...places.values()].map((box) => box.y + box.height)) + MARGIN;
@@ -139,7 +150,8 @@ function ranksOf(ids: readonly string[], links: readonly GraphLink[]): Map<strin
 function order(layers: string[][], chains: readonly string[][]): void {
   const above = new Map<string, string[]>();
   const below = new Map<string, string[]>();
-  const add = (map: Map<string, string[]>, key: string, value: string): void => void map.set(key, [...(map.get(key) ?? []), value]);
+  const add = (map: Map<string, string[]>, key: string, value: string): void =>
+    void map.set(key, [...(map.get(key) ?? []), value]);
   for (const chain of chains) {
     for (const [index, id] of chain.entries()) {
       const next = chain[index + 1];

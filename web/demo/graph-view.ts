@@ -1,6 +1,6 @@
 /** Draws the graph and lights its nodes up as the events of a run come in. */
 import type { RunEvent } from "tea-wasm-llm";
-import { locate } from "./address.js";
+import { addressOf, locate } from "./address.js";
 import { makeSvg } from "./dom.js";
 import { END, layOut, START, type Box, type Described, type Way } from "./graph-layout.js";
 
@@ -51,7 +51,11 @@ export class GraphView {
     const ways = makeSvg("g");
     svg.append(ways);
     this.#ways = layout.ways.map((way) => {
-      const path = makeSvg("path", { d: curve(way.points, way.isBack), class: `way ${way.link.kind}`, "marker-end": "url(#arrow)" });
+      const path = makeSvg("path", {
+        d: curve(way.points, way.isBack),
+        class: `way ${way.link.kind}`,
+        "marker-end": "url(#arrow)",
+      });
       ways.append(path);
       return { way, path };
     });
@@ -74,14 +78,15 @@ export class GraphView {
 
   /** Show what an event says. */
   show(event: RunEvent): void {
-    const located = locate(String(event["address"] ?? ""));
+    const located = locate(addressOf(event));
     const drawn = located && this.#boxes.get(located.node);
     if (event.type === "run_started") this.#mark(START, "done");
     if (event.type === "finished") {
       this.#take(END);
       this.#mark(END, "done");
     }
-    if (event.type === "failed") for (const each of this.#boxes.values()) if (each.state === "running") this.#set(each, "failed");
+    if (event.type === "failed")
+      for (const each of this.#boxes.values()) if (each.state === "running") this.#set(each, "failed");
     if (!drawn) return;
     const { node: name, isOwn } = located;
     if (event.type === "node_started" && isOwn) {
@@ -89,7 +94,7 @@ export class GraphView {
       this.#set(drawn, "running");
     } else if (event.type === "node_finished" && isOwn) {
       if (drawn.state === "idle") this.#take(name);
-      this.#set(drawn, event["skipped"] === true ? "skipped" : "done");
+      this.#set(drawn, event.skipped === true ? "skipped" : "done");
       this.#finished.push(name);
     } else if (event.type === "branch_started") {
       drawn.branches += 1;
@@ -111,7 +116,7 @@ export class GraphView {
 
   #set(drawn: Drawn, state: NodeState): void {
     drawn.state = state;
-    drawn.group.dataset["state"] = state;
+    drawn.group.dataset.state = state;
     drawn.badge.textContent = drawn.branches > 0 ? `${drawn.branchesDone}/${drawn.branches}` : "";
     const { node } = drawn.box;
     if (node) drawn.title.textContent = `${node.name}: ${node.does} (${WORDS[state]})`;
@@ -149,7 +154,11 @@ function drawBox(box: Box): Drawn {
   } else {
     title.textContent = box.id === START ? "start" : "end";
     group.append(
-      makeSvg("text", { x: x + width / 2, y: y + height / 2 + 4, "text-anchor": "middle", class: "does" }, title.textContent),
+      makeSvg(
+        "text",
+        { x: x + width / 2, y: y + height / 2 + 4, "text-anchor": "middle", class: "does" },
+        title.textContent,
+      ),
     );
   }
   return { group, title, badge, box, state: "idle", branches: 0, branchesDone: 0 };
@@ -184,7 +193,17 @@ function label({ link, points, isBack }: Way): SVGGElement {
 function arrowHead(id: string): SVGMarkerElement {
   return makeSvg(
     "marker",
-    { id, class: id, viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" },
+    {
+      id,
+      class: id,
+      viewBox: "0 0 8 8",
+      refX: 7,
+      refY: 4,
+      markerWidth: 9,
+      markerHeight: 9,
+      markerUnits: "userSpaceOnUse",
+      orient: "auto-start-reverse",
+    },
     makeSvg("path", { d: "M0,0 8,4 0,8z" }),
   );
 }

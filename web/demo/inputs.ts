@@ -23,7 +23,12 @@ export class Inputs {
     this.#fields = fields;
     const rows = Object.entries(fields).map(([name, field]) => {
       const id = `input-${name}`;
-      const area = make("textarea", { id, name, rows: "1", placeholder: field.required ? "Required" : "Empty: the default"});
+      const area = make("textarea", {
+        id,
+        name,
+        rows: "1",
+        placeholder: field.required ? "Required" : "Empty: the default",
+      });
       area.value = suggestions[name] ?? "";
       area.addEventListener("input", () => {
         fit(area);
@@ -33,9 +38,17 @@ export class Inputs {
       });
       const type = field.type === "string" ? "" : ` (${field.type}, as JSON)`;
       const help = field.description ? make("small", { class: "quiet" }, field.description) : undefined;
-      return make("div", {}, make("label", { for: id, class: "field" }, name, make("span", { class: "quiet" }, type)), area, help);
+      return make(
+        "div",
+        {},
+        make("label", { for: id, class: "field" }, name, make("span", { class: "quiet" }, type)),
+        area,
+        help,
+      );
     });
-    this.#form.replaceChildren(...(rows.length > 0 ? rows : [make("p", { class: "quiet" }, "This agent takes no input.")]));
+    this.#form.replaceChildren(
+      ...(rows.length > 0 ? rows : [make("p", { class: "quiet" }, "This agent takes no input.")]),
+    );
   }
 
   /** The values that were given. Throws a sentence where one is no JSON. */

@@ -36,10 +36,10 @@ async function startEngine(): Promise<void> {
   const fact = byId("fact-engine");
   try {
     await initTeaLlm({ assetsUrl: "tea/" });
-    fact.dataset["state"] = "ready";
+    fact.dataset.state = "ready";
     fact.textContent = "Engine ready";
   } catch (error) {
-    fact.dataset["state"] = "error";
+    fact.dataset.state = "error";
     fact.textContent = "Engine failed";
     say(byId("model-error"), messageOf(error));
   }

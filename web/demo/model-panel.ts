@@ -57,11 +57,17 @@ export class ModelPanel {
         const name = model.model || model.source;
         const remove = make("button", { type: "button", "aria-label": `Delete ${name}` }, "Delete");
         remove.addEventListener("click", () => void this.#clear(model.source));
-        const part = model.complete ? bytes(model.sizeBytes) : `${bytes(model.cachedBytes)} of ${bytes(model.sizeBytes)}`;
+        const part = model.complete
+          ? bytes(model.sizeBytes)
+          : `${bytes(model.cachedBytes)} of ${bytes(model.sizeBytes)}`;
         return make("li", {}, make("span", {}, make("strong", {}, name), ` ${part}`), remove);
       });
       byId("cache-list").replaceChildren(...rows);
-      const places = { opfs: "the browser's file system", indexeddb: "IndexedDB", memory: "memory, until the tab is closed" };
+      const places = {
+        opfs: "the browser's file system",
+        indexeddb: "IndexedDB",
+        memory: "memory, until the tab is closed",
+      };
       byId("cache-room").textContent =
         `In ${places[status.store]}. ` +
         (Number.isFinite(status.quotaBytes) ? `This site may use ${bytes(status.quotaBytes)}.` : "");
@@ -108,7 +114,11 @@ export class ModelPanel {
         },
       });
       this.#show("ready", info.name || "Model ready");
-      byId("model-summary").textContent = list(info.architecture, bytes(info.sizeBytes), count(info.nThreads, "thread"));
+      byId("model-summary").textContent = list(
+        info.architecture,
+        bytes(info.sizeBytes),
+        count(info.nThreads, "thread"),
+      );
       this.#onReady(info);
     } catch (error) {
       if (this.#loading !== loading) return;
@@ -136,7 +146,7 @@ export class ModelPanel {
 
   #show(state: "busy" | "ready" | "idle" | "error", text: string): void {
     const fact = byId("fact-model");
-    fact.dataset["state"] = state;
+    fact.dataset.state = state;
     fact.textContent = text;
     byId("model-progress").hidden = state !== "busy";
     this.#bar.removeAttribute("value");

@@ -28,10 +28,31 @@ export function ask(place: HTMLElement, question: Question, signal: AbortSignal)
 
 function controls(question: Question, done: (answer: unknown) => void): HTMLElement[] {
   if (question.kind === "confirm" || question.kind === "approve") {
-    return [row(button("Yes", () => { done(true); }, "primary"), button("No", () => { done(false); }))];
+    return [
+      row(
+        button(
+          "Yes",
+          () => {
+            done(true);
+          },
+          "primary",
+        ),
+        button("No", () => {
+          done(false);
+        }),
+      ),
+    ];
   }
   if (question.kind === "choice") {
-    return [row(...(question.choices ?? []).map((choice) => button(String(choice), () => { done(choice); })))];
+    return [
+      row(
+        ...(question.choices ?? []).map((choice) =>
+          button(String(choice), () => {
+            done(choice);
+          }),
+        ),
+      ),
+    ];
   }
   const area = make("textarea", { rows: "2", "aria-label": "Your answer" });
   const send = (): void => {

@@ -1,6 +1,6 @@
 /** A run as a list of steps with their streamed text: what the graph shows, in words. */
 import type { RunEvent, RunResult } from "tea-wasm-llm";
-import { locate } from "./address.js";
+import { addressOf, locate } from "./address.js";
 import { byId, make, messageOf, say } from "./dom.js";
 import { count, list, rate, seconds } from "./format.js";
 
@@ -31,25 +31,26 @@ export class RunView {
   }
 
   show(event: RunEvent): void {
-    const address = String(event["address"] ?? "");
-    if (event.type === "node_started") this.#start(address, String(event["node"]), Number(event["attempt"]));
+    const address = addressOf(event);
+    if (event.type === "node_started") this.#start(address, String(event.node), Number(event.attempt));
     const step = this.#byAddress.get(address);
-    if (event.type === "token") this.#token(step, String(event["text"]));
+    if (event.type === "token") this.#token(step, String(event.text));
     if (event.type === "node_finished" && step) {
-      step.item.dataset["state"] = event["skipped"] === true ? "skipped" : "done";
-      step.time.textContent = event["skipped"] === true ? "skipped" : seconds(Number(event["duration_s"]));
-      step.text.textContent ||= updatesOf(event["updates"]);
+      step.item.dataset.state = event.skipped === true ? "skipped" : "done";
+      step.time.textContent = event.skipped === true ? "skipped" : seconds(Number(event.duration_s));
+      step.text.textContent ||= updatesOf(event.updates);
     }
     if (event.type === "node_retried" && step) step.time.textContent = "again";
-    if (event.type === "interrupted") this.#byAddress.get(address.replace(/\?.*$/, ""))?.item.setAttribute("data-state", "waiting");
-    if (event.type === "failed") for (const each of this.#running()) each.item.dataset["state"] = "failed";
+    if (event.type === "interrupted")
+      this.#byAddress.get(address.replace(/\?.*$/, ""))?.item.setAttribute("data-state", "waiting");
+    if (event.type === "failed") for (const each of this.#running()) each.item.dataset.state = "failed";
   }
 
   finish({ state, usage }: RunResult, durationS: number): void {
-    const tokens = usage["completion_tokens"] ?? this.#tokens;
+    const tokens = usage.completion_tokens ?? this.#tokens;
     const streamingS = (this.#lastTokenAt - this.#firstTokenAt) / 1000;
     byId("run-figures").textContent = list(seconds(durationS), count(tokens, "token"), rate(this.#tokens, streamingS));
-    const answer = state["answer"];
+    const answer = state.answer;
     byId("run-answer").textContent =
       answer === undefined ? "Done." : typeof answer === "string" ? answer : JSON.stringify(answer);
     byId("run-json").textContent = JSON.stringify(state, shortened, 2);
@@ -58,7 +59,7 @@ export class RunView {
 
   fail(error: unknown): void {
     say(byId("run-error"), messageOf(error));
-    for (const each of this.#running()) each.item.dataset["state"] = "failed";
+    for (const each of this.#running()) each.item.dataset.state = "failed";
   }
 
   #start(address: string, node: string, attempt: number): void {
@@ -73,8 +74,14 @@ export class RunView {
     const text = make("span", { class: "text" });
     const time = make("span", { class: "quiet" });
     const where = inside ? make("span", { class: "quiet" }, ` in ${address.replace(/\/[^/]*$/, "")}`) : undefined;
-    const item = make("li", { class: inside ? "inside" : "" }, make("span", {}, make("strong", {}, node), where), time, text);
-    item.dataset["state"] = "running";
+    const item = make(
+      "li",
+      { class: inside ? "inside" : "" },
+      make("span", {}, make("strong", {}, node), where),
+      time,
+      text,
+    );
+    item.dataset.state = "running";
     this.#steps.append(item);
     this.#byAddress.set(address, { item, text, time });
     this.#steps.scrollTop = this.#steps.scrollHeight;
@@ -90,7 +97,7 @@ export class RunView {
   }
 
   #running(): Step[] {
-    return [...this.#byAddress.values()].filter(({ item }) => item.dataset["state"] === "running");
+    return [...this.#byAddress.values()].filter(({ item }) => item.dataset.state === "running");
   }
 }
 
@@ -107,7 +114,8 @@ function inShort(value: unknown): string {
   const result = value as { label?: unknown; content?: unknown } | null;
   const part = result && typeof result === "object" ? (result.label ?? result.content) : undefined;
   if (typeof part === "string") return part;
-  if (Array.isArray(value)) return value.length > 12 ? `a list of ${value.length}` : `[${value.map(inShort).join(", ")}]`;
+  if (Array.isArray(value))
+    return value.length > 12 ? `a list of ${value.length}` : `[${value.map(inShort).join(", ")}]`;
   return JSON.stringify(value, shortened);
 }
 

@@ -27,6 +27,10 @@ export async function loadSite(): Promise<Site & { readonly problem?: string }> 
     if (!response.ok) throw new Error(`the server answered ${response.status}`);
     return (await response.json()) as Site;
   } catch (error) {
-    return { agents: [], models: [], problem: `site.json can't be read (${(error as Error).message}): load a file of your own` };
+    return {
+      agents: [],
+      models: [],
+      problem: `site.json can't be read (${(error as Error).message}): load a file of your own`,
+    };
   }
 }

@@ -10,8 +10,8 @@ export function startTheme(): void {
   const button = byId<HTMLButtonElement>("theme");
   let theme = remembered();
   const show = (): void => {
-    if (theme === "system") delete document.documentElement.dataset["theme"];
-    else document.documentElement.dataset["theme"] = theme;
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
     button.textContent = ICONS[theme];
     button.title = `Theme: ${theme}`;
     button.setAttribute("aria-label", `Theme: ${theme}. Change it`);

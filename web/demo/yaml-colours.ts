@@ -13,7 +13,10 @@ export function tokenize(line: string): Coloured[] {
   let at = 0;
   for (const match of line.matchAll(PIECES)) {
     if (match.index > at) found.push({ kind: "", text: line.slice(at, match.index) });
-    const kind = Object.entries(match.groups ?? {}).find(([, text]) => text !== undefined)?.[0] ?? "";
+    const kind =
+      Object.entries((match.groups ?? {}) as Record<string, string | undefined>).find(
+        ([, text]) => text !== undefined,
+      )?.[0] ?? "";
     // A template inside quotes keeps its own colour.
     if (kind === "string" && match[0].includes("{{")) found.push(...quoted(match[0]));
     else found.push({ kind: kind as Coloured["kind"], text: match[0] });
