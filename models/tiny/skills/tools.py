@@ -14,6 +14,7 @@ from typing import Any
 from skills import words
 from skills.example import Example, assistant, draw, say, system, user
 from skills.tool_families import FAMILIES, UNSEEN_FAMILIES, Family
+from skills.tool_wordings import MORE
 
 SYSTEMS = (
     "You are a helpful assistant.",
@@ -107,7 +108,8 @@ def tool_use(
     declared = {id(f): declare(rng, f) for f in offered}
     tools = tuple(declared[id(f)][0] for f in offered)
     start = [system(rng.choice(SYSTEMS))] if rng.random() < 0.3 else []
-    if rng.random() < 0.14:
+    # A refusal is short beside a call, so training sees it more often than the evaluation asks for it.
+    if rng.random() < (0.14 if held_out else 0.28):
         question, answer = plain(rng, held_out, offered)
         return Example(
             skill, (*start, user(question), assistant(answer)), "number" if "=" in answer else "exact", tools
@@ -132,17 +134,23 @@ def ask(
 ) -> tuple[str, str, list[Any]]:
     """A question for this tool, the call that answers it, and the values in both."""
     tool, names = declared
-    wording = draw(rng, family.wordings, held_out, 6)
+    wording = _wording(rng, family, held_out)
     values = [slot_value(rng, kind, held_out) for _, kind, _ in family.parameters]
     question = say(rng, wording, 0.3, **{f"p{i}": value for i, value in enumerate(values)})
     arguments = {names[i]: values[i] for i in range(len(values)) if f"{{p{i}}}" in wording}
     return question, call_text(tool["function"]["name"], arguments), values
 
 
+def _wording(rng: Random, family: Family, held_out: bool) -> str:
+    if not held_out and rng.random() < 0.45:
+        return rng.choice(MORE[family.names[0]])
+    return draw(rng, family.wordings, held_out, 6)
+
+
 def plain(rng: Random, held_out: bool, offered: list[Family]) -> tuple[str, str]:
     """A question that none of the offered tools answers."""
     kind = rng.random()
-    if kind < 0.3:
+    if kind < (0.3 if held_out else 0.15):
         return rng.choice(
             (
                 ("Hello", "Hello! How can I help you?"),
@@ -154,7 +162,7 @@ def plain(rng: Random, held_out: bool, offered: list[Family]) -> tuple[str, str]
         )
     others = [family for family in FAMILIES if not any(family.kind == f.kind for f in offered)]
     family = rng.choice(others)
-    wording = draw(rng, family.wordings, held_out, 6)
+    wording = _wording(rng, family, held_out)
     slots = {f"p{i}": slot_value(rng, k, held_out) for i, (_, k, _) in enumerate(family.parameters)}
     return say(rng, wording, 0.3, **slots), NO_TOOL
 
