@@ -31,6 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
 
 
+def runtime() -> int:
+    """``tea-runtime VERB ...`` is ``tea runtime VERB ...``, for service managers and habits."""
+    return main(["runtime", *sys.argv[1:]])
+
+
 def _run(arguments: list[str]) -> int:
     from the_edge_agent.cli.console import Console, StdoutClosed
     from the_edge_agent.cli.terminal import Terminal
