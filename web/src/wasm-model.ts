@@ -112,16 +112,20 @@ export class WasmModel {
   async chat(body: Readonly<Record<string, unknown>>, onPiece: (piece: Piece) => void, signal: AbortSignal): Promise<void> {
     await this.#alone(signal, async () => {
       const cache = this.#plan.deterministic ? { cache_prompt: false } : {};
+      let last: Piece | undefined; // what it took comes behind why it ended
       await this.#wllama.createChatCompletion({
         ...cache,
         ...(body as { messages: ChatCompletionMessage[] }),
+        ...{ stream_options: { include_usage: true } },
         stream: true,
         abortSignal: signal,
         onData: (chunk: ChatCompletionChunk) => {
           const piece = toPiece(chunk, chunk.choices[0]?.delta.content ?? "");
-          if (piece.text || piece.finishReason) onPiece(piece);
+          if (last ?? piece.finishReason) last = joined(last, piece);
+          else if (piece.text) onPiece(piece);
         },
       });
+      if (last) onPiece(last);
     });
   }
 
@@ -219,6 +223,12 @@ function toPiece(chunk: RawCompletionChunk | ChatCompletionChunk, text: string):
       ? { timings: { prefillS: chunk.timings.prompt_ms / 1000, decodeS: chunk.timings.predicted_ms / 1000 } }
       : {}),
   };
+}
+
+/** The end of an answer, from the two chunks that llama.cpp makes of it. */
+function joined(first: Piece | undefined, second: Piece): Piece {
+  if (!first) return second;
+  return { ...first, ...second, text: first.text + second.text, finishReason: first.finishReason ?? second.finishReason };
 }
 
 function loadError(error: unknown, sizeBytes: number): TeaError {

@@ -94,7 +94,8 @@ scenario("an aborted answer ends at once, and the model answers the next one", a
 });
 
 scenario("what is wrong is said in a sentence", async ({ after }) => {
-  const claims = { schema: 1, model: "huge", version: "1", size: 5e9, sha256: null, chunk_size: null, chunks: [], files: [{ path: "huge.gguf", size: 5e9 }] };
+  const chunks = Array.from({ length: 10 }, (_, index) => ({ offset: index * 5e8, size: 5e8, sha256: "0".repeat(64) }));
+  const claims = { schema: 1, model: "huge", version: "1", size: 5e9, sha256: "0".repeat(64), chunk_size: 5e8, chunks, files: [{ path: "huge.gguf", size: 5e9 }] };
   const { server, visit, left } = await site(after, { llm: false });
   server.state.files.set("/huge.json", JSON.stringify(claims));
   server.state.files.set("/noise.gguf", "this is no model at all");
