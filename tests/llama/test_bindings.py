@@ -12,7 +12,13 @@ import pytest
 
 from the_edge_agent.errors import AbiMismatch, LibraryMissing
 from the_edge_agent.llama.abi import check_layout
-from the_edge_agent.llama.bindings import check_build, find_library_dir, load_bindings, missing_instructions
+from the_edge_agent.llama.bindings import (
+    check_build,
+    find_library_dir,
+    load_bindings,
+    missing_instructions,
+    slow_cpu_warning,
+)
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -120,3 +126,16 @@ def test_the_library_is_found_beside_the_interpreter(tmp_path, monkeypatch):
     assert find_library_dir(tmp_path) == tmp_path / "lib" / "tea-llama"
     monkeypatch.setenv("LLAMA_CPP_LIB_PATH", "/elsewhere")
     assert str(find_library_dir(tmp_path)) == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("machine", "features", "warned"),
+    [
+        ("x86_64", {"SSE3", "AVX2", "FMA"}, False),
+        ("x86_64", {"SSE3"}, True),
+        ("x86_64", set(), False),
+        ("aarch64", {"NEON"}, False),
+    ],
+)
+def test_only_an_x86_cpu_that_lacks_avx2_is_called_slow(machine, features, warned):
+    assert bool(slow_cpu_warning(machine, frozenset(features))) is warned

@@ -16,14 +16,16 @@ import importlib
 import importlib.machinery
 import importlib.util
 import json
+import logging
 import os
+import platform
 import re
 import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from the_edge_agent.errors import LibraryMissing
 from the_edge_agent.llama.abi import check_layout, library_path
@@ -33,6 +35,8 @@ PATH_VARIABLE = "LLAMA_CPP_LIB_PATH"
 INSTALL_HINT = "install it with: pip install 'the-edge-agent[llm-local]' (in a checkout: make setup)"
 #: Instruction sets whose absence ends the process; other CPU flags come and go with kernels.
 ISA_PREFIXES = ("avx", "amx", "bmi", "f16c", "fma", "sse", "ssse", "asimd", "sve", "i8mm", "bf16")
+
+logger = logging.getLogger("the_edge_agent.llama")
 
 _lock = threading.Lock()
 _loaded: Any = None
@@ -143,13 +147,73 @@ def bare_package(spec: importlib.machinery.ModuleSpec) -> Generator[None]:
 
 
 def _load_cpu_variants(bindings: Any) -> None:
-    """In a dispatch build the CPU backends are plugins; ggml picks the best one for this machine."""
+    """In a dispatch build the CPU backends are plugins; ggml picks the best one for this machine.
+
+    Raises LibraryMissing where this CPU is too old for each of them.
+    """
     folder = Path(library_path(bindings)).parent
     if not any(folder.glob("*ggml-cpu-*")):
         return
     name = next(folder.glob("*ggml.*"), None)
     if name is None:
         raise LibraryMissing("libggml is not beside libllama", place=str(folder), fix=INSTALL_HINT)
-    load_all = ctypes.CDLL(str(name)).ggml_backend_load_all_from_path
+    library = ctypes.CDLL(str(name))
+    library.ggml_log_set(
+        _silent, None
+    )  # it would tell stderr which file it took; LlamaLibrary listens afterwards
+    load_all = library.ggml_backend_load_all_from_path
     load_all.argtypes, load_all.restype = [ctypes.c_char_p], None
     load_all(os.fsencode(folder))
+    features = cpu_features(library)
+    if features is None:
+        raise LibraryMissing(
+            "this CPU is too old for every variant of ggml that is here",
+            place=str(folder),
+            fix="run it on a newer machine, or name an API with --backend api",
+        )
+    warning = slow_cpu_warning(platform.machine(), features)
+    if warning:
+        logger.warning("%s", warning)
+
+
+class _Feature(ctypes.Structure):
+    """ggml's own: a name and "0" or "1"; the list ends with an empty name."""
+
+    _fields_: ClassVar = [("name", ctypes.c_char_p), ("value", ctypes.c_char_p)]
+
+
+def cpu_features(library: ctypes.CDLL) -> frozenset[str] | None:
+    """The instructions that the chosen CPU variant uses (ggml's names: AVX2, FMA, ...); None where none was loaded."""
+    find = library.ggml_backend_reg_by_name
+    find.argtypes, find.restype = [ctypes.c_char_p], ctypes.c_void_p
+    registry = find(b"CPU")
+    if not registry:
+        return None
+    get_address = library.ggml_backend_reg_get_proc_address
+    get_address.argtypes, get_address.restype = [ctypes.c_void_p, ctypes.c_char_p], ctypes.c_void_p
+    address = get_address(registry, b"ggml_backend_get_features")
+    if not address:
+        return frozenset()
+    entries = ctypes.CFUNCTYPE(ctypes.POINTER(_Feature), ctypes.c_void_p)(address)(registry)
+    found: set[str] = set()
+    for entry in iter(entries):
+        if not entry.name:
+            break
+        if entry.value != b"0":
+            found.add(entry.name.decode())
+    return frozenset(found)
+
+
+def slow_cpu_warning(machine: str, features: frozenset[str]) -> str:
+    """What to say of a CPU without the instructions that models are fast with; empty for one that has them."""
+    if machine != "x86_64" or not features or "AVX2" in features:
+        return ""
+    return "this CPU has no AVX2: models run on it, several times slower than on one made since 2013"
+
+
+def _ignore(_level: int, _text: bytes, _data: int | None) -> None:
+    """Take a line of ggml's log and say nothing."""
+
+
+#: ggml keeps the pointer until another callback is set, so this lives as long as the process.
+_silent = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_ignore)
