@@ -128,6 +128,17 @@ class BootConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetryConfig:
+    """OpenTelemetry spans of answers: figures, never a prompt or an answer."""
+
+    otlp_endpoint: str = key(
+        "OTLP/HTTP collector, for instance http://127.0.0.1:4318; empty sends nothing", ""
+    )
+    headers_env: str = key("Name of the environment variable with headers, as name=value,name=value", "")
+    service_name: str = key("What the collector is to call this daemon", "the-edge-agent")
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeConfig:
     """The whole file. Without one: the embedded model, operational, on loopback."""
 
@@ -152,6 +163,7 @@ class RuntimeConfig:
     workers: WorkersConfig = key("How worker processes are watched", WorkersConfig)
     gateway: GatewayConfig = key("What may leave the machine", GatewayConfig)
     boot: BootConfig = key("The boot check", BootConfig)
+    telemetry: TelemetryConfig = key("Spans for OpenTelemetry", TelemetryConfig)
 
 
 def parse_config(text: str, *, place: str = "runtime.yaml") -> RuntimeConfig:
@@ -231,6 +243,10 @@ def _contradictions(config: RuntimeConfig) -> list[Problem]:
         for name, provider in config.gateway.providers.items()
         if not provider.base_url.startswith(("https://", "http://"))
     ]
+    if config.telemetry.otlp_endpoint and not config.telemetry.otlp_endpoint.startswith(
+        ("https://", "http://")
+    ):
+        problems.append(Problem("a collector is told over http or https", "telemetry.otlp_endpoint"))
     problems += [
         Problem("the name is taken by a model", f"gateway.providers.{name}", "rename one of them")
         for name in config.gateway.providers

@@ -46,6 +46,7 @@ from the_edge_agent.runtime.router import (
     proof_of_failure,
     resolve_route,
 )
+from the_edge_agent.runtime.telemetry import Telemetry
 from the_edge_agent.settings import Environment
 
 log = logging.getLogger("the_edge_agent.runtime")
@@ -84,6 +85,7 @@ class Daemon:
         self.started_at_s = time.time()
         self.ready = False
         self._environment = environment
+        self._telemetry: Telemetry | None = None
         self._models = configured_models(config, environment) if models is None else dict(models)
         self.manager = Manager(
             [registered.managed for registered in self._models.values()],
@@ -103,6 +105,9 @@ class Daemon:
     async def __aenter__(self) -> Self:
         """Begin to load what is wanted from the start."""
         await self.manager.__aenter__()
+        self._telemetry = open_telemetry(self.config, self._environment)
+        if self._telemetry is not None:
+            await self._telemetry.__aenter__()
         return self
 
     async def __aexit__(
@@ -112,6 +117,8 @@ class Daemon:
         self.ready = False
         await self.manager.__aexit__(kind, error, trace)
         await self.gateway.aclose()
+        if self._telemetry is not None:
+            await self._telemetry.__aexit__(kind, error, trace)
 
     # Boot.
 
@@ -174,6 +181,8 @@ class Daemon:
         route = resolve_route(ask.request, targets, self.manager.loaded())
         answer = Answer(route, _nothing())
         answer.chunks = self._climb(ask, answer, targets) if ask.escalate else self._ask(route, ask)
+        if self._telemetry is not None:
+            answer.chunks = self._telemetry.watched(answer.chunks, ask.request, lambda: answer.route)
         return answer
 
     async def embed(self, request: EmbedRequest, *, priority: int = 0) -> Embeddings:
@@ -319,6 +328,17 @@ class Daemon:
                 fix=f"known are {', '.join(self._models)}",
             )
         return self._models[name]
+
+
+def open_telemetry(config: RuntimeConfig, environment: Environment) -> Telemetry | None:
+    """Who sends spans, where the configuration names a collector."""
+    telemetry = config.telemetry
+    if not telemetry.otlp_endpoint:
+        return None
+    given = environment.environ.get(telemetry.headers_env, "") if telemetry.headers_env else ""
+    pairs = [entry.partition("=") for entry in given.split(",") if "=" in entry]
+    headers = {name.strip(): value.strip() for name, _, value in pairs}
+    return Telemetry(telemetry.otlp_endpoint, service=telemetry.service_name, headers=headers)
 
 
 async def _nothing() -> AsyncIterator[CompletionChunk]:

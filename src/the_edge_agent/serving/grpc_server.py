@@ -22,6 +22,8 @@ from the_edge_agent.errors import ActionParamsInvalid, EdgeAgentError, Permissio
 from the_edge_agent.inference import collect
 from the_edge_agent.runtime.config import LimitsConfig, ListenConfig, ModelConfig
 from the_edge_agent.runtime.daemon import Daemon
+from the_edge_agent.runtime.span import parse_traceparent
+from the_edge_agent.runtime.telemetry import current_parent
 from the_edge_agent.serving.access import Access
 from the_edge_agent.serving.grpc_wire import STOP_REASONS, ask_of_complete, ask_of_infer, one_line
 from the_edge_agent.serving.messages import aios, edge
@@ -297,6 +299,7 @@ class Services:
         async def guarded(request: Any, context: Context) -> Any:
             try:
                 self._access.check_key(_headers(context))
+                _note_parent(context)
                 return await method(request, context)
             except EdgeAgentError as error:
                 await _abort(context, error)
@@ -308,6 +311,7 @@ class Services:
 
     def _stream(self, method: Streaming, message: Any) -> Any:
         async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+            _note_parent(context)
             answers: Any = method(request, context)
             try:
                 self._access.check_key(_headers(context))
@@ -329,6 +333,11 @@ def _serialize(message: Any) -> bytes:
 
 def _headers(context: Context) -> dict[str, str]:
     return {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+
+
+def _note_parent(context: Context) -> None:
+    if traceparent := _headers(context).get("traceparent"):
+        current_parent.set(parse_traceparent(traceparent))
 
 
 async def _abort(context: Context, error: EdgeAgentError) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from the_edge_agent.errors import EdgeAgentError
 from the_edge_agent.runtime.daemon import Daemon
+from the_edge_agent.runtime.span import parse_traceparent
+from the_edge_agent.runtime.telemetry import current_parent
 from the_edge_agent.serving.access import Access
 from the_edge_agent.serving.agent_runs import AgentRuns
 from the_edge_agent.serving.exchange import BodyLimits, ClientGone, Exchange, Receive, Scope, Send
@@ -69,6 +71,8 @@ class HttpApp:
         if scope["type"] != "http":
             return
         exchange = Exchange(scope, receive, send)
+        if traceparent := exchange.headers.get("traceparent"):
+            current_parent.set(parse_traceparent(traceparent))
         try:
             await self._answer(exchange)
         except ClientGone:
