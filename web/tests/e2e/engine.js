@@ -16,7 +16,7 @@ const GREET = "name: greet\nnodes:\n  - name: say\n    uses: llm.call\n    with:
 const FIVE = `name: five\nnodes:\n${[1, 2, 3, 4, 5]
   .map((n) => `  - name: n${n}\n    uses: llm.call\n    with: {prompt: "What is ${n} + ${n}?"}\n    outputs: {a${n}: "{{ result.content }}"}\n`)
   .join("")}`;
-const ASK = "name: ask\nnodes:\n  - {name: who, uses: human.ask, with: {prompt: Who are you?}, output: name}\n";
+const ASK = "name: ask\nnodes:\n  - {name: who, uses: human.ask, with: {prompt: \"Who are you?\"}, output: name}\n";
 
 async function site(after, { llm = true, engine = true, ...options } = {}) {
   const server = after(await serve({ root: web, files: { "/page.html": PAGE, "/tiny.gguf": MODEL }, ...options }));
