@@ -2,7 +2,7 @@
 
     ask.py "What is 2+2?" [ADDRESS]
 
-Waits up to three minutes until the daemon has passed its boot check.
+Waits up to five minutes until the daemon has passed its boot check.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 SERVICE = "aios.runtime.AIRuntime"
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 
 
 def main() -> int:

@@ -9,9 +9,9 @@ mount -t tmpfs tmpfs /tmp
 busybox ip link set lo up
 echo "TEA booted: $(cut -d' ' -f1 /proc/uptime) s"
 echo "TEA version: $(tea --version)"
-tea runtime serve &
+tea runtime serve --config /usr/lib/tea-vm/runtime.yaml &
 daemon=$!
-/opt/tea/bin/python /usr/lib/tea-vm/ask.py "What is 2+2?"
+/opt/tea/bin/python /usr/lib/tea-vm/ask.py "What is 2+2?" || tea runtime logs
 echo "TEA answered: $(cut -d' ' -f1 /proc/uptime) s"
 kill -TERM $daemon
 wait $daemon

@@ -14,7 +14,7 @@ worker_pid() {
 # until_other COMMAND BEFORE: what COMMAND prints once that is something, and not BEFORE.
 until_other() {
     tries=0
-    while [ $tries -lt 120 ]; do
+    while [ $tries -lt 240 ]; do
         now=$($1 2>/dev/null)
         if [ -n "$now" ] && [ "$now" != 0 ] && [ "$now" != "$2" ]; then
             echo "$now"
@@ -25,6 +25,11 @@ until_other() {
     done
     echo nothing
 }
+
+# What an administrator may write before and beside an installation: it is kept.
+mkdir -p /etc/tea /etc/systemd/system/tea-runtime.service.d
+cp /usr/lib/tea-vm/runtime.yaml /etc/tea/runtime.yaml
+printf '[Service]\nTimeoutStartSec=600\nWatchdogSec=300\n' >/etc/systemd/system/tea-runtime.service.d/slow.conf
 
 tea runtime install --system --tea /opt/tea/bin/tea
 say "installed: $?"
