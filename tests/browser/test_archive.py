@@ -7,16 +7,6 @@ import zipfile
 from the_edge_agent.browser.archive import engine_modules, write_archive
 
 FORBIDDEN = ("ctypes", "sqlite3", "httpx", "llama_cpp", "grpc", "rich")
-    "ctypes",
-    "subprocess",
-    "threading",
-    "multiprocessing",
-    "socket",
-    "sqlite3",
-    "httpx",
-    "llama_cpp",
-    "grpc",
-)
 IMPORT_ALL = f"""
 import importlib, sys
 sys.path.insert(0, sys.argv[1])
