@@ -165,6 +165,14 @@ class BackendPool:
             "n_threads": settings.n_threads or self._environment.n_threads,
             "n_gpu_layers": settings.n_gpu_layers,
             "chat_format": settings.chat_format,
+            "deterministic": settings.deterministic,
+            "kv_type": settings.kv_type,
+            "flash_attention": settings.flash_attention,
+            "use_mmap": settings.use_mmap,
+            "repack": settings.repack,
+            "draft_tokens": settings.draft_tokens,
+            "draft_model": settings.draft_model and Path(choice.base_dir) / settings.draft_model,
+            "projector": settings.projector and Path(choice.base_dir) / settings.projector,
         }
         options = LocalOptions(**{name: value for name, value in given.items() if value is not None})
         backend = await self._shared(

@@ -182,6 +182,14 @@ class LlmSettings:
     n_threads: int | None = None
     n_gpu_layers: int | None = None
     chat_format: str | None = None
+    deterministic: bool | None = None
+    kv_type: Literal["f32", "f16", "q8_0", "q4_0"] | None = None
+    flash_attention: bool | None = None
+    use_mmap: bool | None = None
+    repack: bool | None = None
+    draft_tokens: int | None = None
+    draft_model: str | None = None
+    projector: str | None = None
     api: ApiSettings = field(default_factory=ApiSettings)
     fallback: Literal["api", "error"] = "error"
 
