@@ -7,33 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 from bench.llama_peers import BareLoop, LlamaServer, high_level_llama
 from bench.local_runs import chat_all, words
-from bench.memory_bandwidth import memory_bandwidth
-from bench.row import Row, at_least
+from bench.memory_bandwidth import share_of_bandwidth
+from bench.row import Row, at_least, shown
 from bench.synthetic import synthetic_model
 
 import the_edge_agent
 from the_edge_agent.backends.local import LocalBackend, LocalOptions
-from the_edge_agent.inference import ChatRequest, Message, ResponseFormat, SamplingParams, collect
+from the_edge_agent.inference import ChatRequest, Message, SamplingParams, collect
 from the_edge_agent.llama.machine import read_machine
 
 TINY = Path(the_edge_agent.__file__).parent / "store" / "embedded" / "tiny.gguf"
-COPIES = ("List the days as JSON.",)
-REPEATED = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {"name": {"enum": ["monday", "tuesday"]}, "open": {"const": "from nine to five"}},
-        "required": ["name", "open"],
-        "additionalProperties": False,
-    },
-    "minItems": 7,
-    "maxItems": 7,
-}
 QUESTIONS = (
     "Who are you?",
     "What is The Edge Agent?",
@@ -49,7 +37,6 @@ def rows(quick: bool) -> Iterator[Row]:
     threads = read_machine().physical_cores
     yield from _single_stream(threads, quick)
     yield from _tiny_model(quick)
-    yield from _lookup(quick)
     yield from _eight_streams(threads, quick)
     yield from _branches(threads, quick)
     yield from _pace(threads, quick)
@@ -82,27 +69,28 @@ def _single_stream(threads: int, quick: bool) -> Iterator[Row]:
     mine, theirs = best_of(4 if quick else 10, ours, peer)
     backend.close()
     bare.close()
-    yield at_least("inference TinyLlama Q4_K_M, one stream / bare C loop", mine, theirs, 0.98, "tok/s")
-    read, limit = mine * path.stat().st_size, memory_bandwidth(threads)
-    name = "inference TinyLlama Q4_K_M, weights read / memory bandwidth"
-    yield Row(name, read, limit, read / limit, "shown", "B/s", ok=True)
+    note = share_of_bandwidth(path, mine, threads)
+    yield at_least("inference TinyLlama Q4_K_M, one stream / bare C loop", mine, theirs, 0.98, "tok/s", note)
 
 
 def _tiny_model(quick: bool) -> Iterator[Row]:
-    backend = LocalBackend.load(TINY, LocalOptions())
+    backend = LocalBackend.load(TINY, LocalOptions(n_seq_max=len(QUESTIONS)))
     high = high_level_llama(TINY, n_threads=1, n_ctx=2048)
+    bare = BareLoop(TINY, n_threads=1)
+    requests = [ChatRequest((Message("user", text),), SamplingParams(max_tokens=64)) for text in QUESTIONS]
 
-    def ours() -> float:
-        async def all_questions() -> int:
-            count = 0
-            for question in QUESTIONS:
-                request = ChatRequest((Message("user", question),), SamplingParams(max_tokens=64))
-                count += (await collect(backend.chat(request))).usage.completion_tokens
-            return count
+    async def answer(request: ChatRequest) -> int:
+        return (await collect(backend.chat(request))).usage.completion_tokens
 
+    async def in_turn() -> int:
+        return sum([await answer(request) for request in requests])
+
+    async def at_once() -> int:
+        return sum(await asyncio.gather(*map(answer, requests)))
+
+    def rate(ask: Callable[[], Coroutine[None, None, int]]) -> float:
         started = time.perf_counter()
-        count = asyncio.run(all_questions())
-        return count / (time.perf_counter() - started)
+        return asyncio.run(ask()) / (time.perf_counter() - started)
 
     def peer() -> float:
         started = time.perf_counter()
@@ -115,46 +103,21 @@ def _tiny_model(quick: bool) -> Iterator[Row]:
             count -= 2  # the first chunk carries the role, the last the reason
         return count / (time.perf_counter() - started)
 
-    mine, theirs = best_of(5 if quick else 20, ours, peer)
+    def loop() -> float:
+        bare.prefill(range(20))
+        return 100 / bare.decode(100)
+
+    one, many, theirs, limit = best_of(
+        5 if quick else 20, lambda: rate(in_turn), lambda: rate(at_once), peer, loop
+    )
     backend.close()
     high.close()
-    yield at_least("inference embedded model, chats / llama-cpp-python", mine, theirs, 3.0, "tok/s")
-
-
-def _lookup(quick: bool) -> Iterator[Row]:
-    """Where guessing from the prompt pays: the same texts, with drafts and without."""
-    plain = LocalBackend.load(TINY, LocalOptions())
-    drafting = LocalBackend.load(TINY, LocalOptions(draft_tokens=8))
-    for name, texts, schema in (("repeating text", COPIES, REPEATED), ("chats", QUESTIONS, None)):
-        form = ResponseFormat("json_schema", schema) if schema else ResponseFormat()
-
-        def rate(backend: LocalBackend, texts: tuple[str, ...] = texts, form: ResponseFormat = form) -> float:
-            async def all_texts() -> int:
-                count = 0
-                for text in texts:
-                    request = ChatRequest(
-                        (Message("user", text),), SamplingParams(max_tokens=200), response_format=form
-                    )
-                    count += (await collect(backend.chat(request))).usage.completion_tokens
-                return count
-
-            started = time.perf_counter()
-            return asyncio.run(all_texts()) / (time.perf_counter() - started)
-
-        mine, theirs = best_of(
-            3 if quick else 10, lambda rate=rate: rate(drafting), lambda rate=rate: rate(plain)
-        )
-        yield Row(
-            f"inference embedded model, {name}: prompt lookup / none",
-            mine,
-            theirs,
-            mine / theirs,
-            "shown",
-            "tok/s",
-            ok=True,
-        )
-    plain.close()
-    drafting.close()
+    bare.close()
+    note = share_of_bandwidth(TINY, one, 1)
+    name = "inference embedded model, chats"
+    yield at_least(f"{name} / llama-cpp-python", one, theirs, 3.0, "tok/s", note)
+    yield at_least(f"{name}, six at once / llama-cpp-python", many, theirs, 3.0, "tok/s")
+    yield shown(f"{name}, prompts included / bare C loop without", one, limit, "tok/s")
 
 
 def _eight_streams(threads: int, quick: bool) -> Iterator[Row]:
@@ -175,7 +138,10 @@ def _eight_streams(threads: int, quick: bool) -> Iterator[Row]:
 
         mine, theirs = best_of(2 if quick else 5, ours, peer)
     backend.close()
-    yield at_least("inference TinyLlama Q4_K_M, 8 streams / llama-server -np 8", mine, theirs, 1.0, "tok/s")
+    note = share_of_bandwidth(path, mine / 8, threads)
+    yield at_least(
+        "inference TinyLlama Q4_K_M, 8 streams / llama-server -np 8", mine, theirs, 1.0, "tok/s", note
+    )
 
 
 def _branches(threads: int, quick: bool) -> Iterator[Row]:
@@ -191,8 +157,14 @@ def _branches(threads: int, quick: bool) -> Iterator[Row]:
     one_by_one = n_branches * n_tokens / (min(alone) * n_branches)
     backend.close()
     rate = together.n_tokens / together.seconds
+    note = share_of_bandwidth(path, rate / n_branches, threads) + ", prompt included"
     yield at_least(
-        f"inference {n_branches} branches over {count} tokens / one by one", rate, one_by_one, 5.0, "tok/s"
+        f"inference {n_branches} branches over {count} tokens / one by one",
+        rate,
+        one_by_one,
+        5.0,
+        "tok/s",
+        note,
     )
     shared = list(range(300, 300 + count - 8))
     with LlamaServer(
@@ -203,7 +175,7 @@ def _branches(threads: int, quick: bool) -> Iterator[Row]:
         )
     peer = n_branches * n_tokens / seconds
     yield at_least(
-        f"inference {n_branches} branches over {count} tokens / llama-server", rate, peer, 1.2, "tok/s"
+        f"inference {n_branches} branches over {count} tokens / llama-server", rate, peer, 1.2, "tok/s", note
     )
 
 
@@ -237,4 +209,5 @@ def _pace(threads: int, quick: bool) -> Iterator[Row]:
 
     alone, beside = asyncio.run(scenario())
     backend.close()
-    yield at_least("inference pace beside a 4,000-token prompt / alone", beside, alone, 0.8, "tok/s")
+    note = share_of_bandwidth(path, beside, threads)
+    yield at_least("inference pace beside a 4,000-token prompt / alone", beside, alone, 0.8, "tok/s", note)

@@ -53,3 +53,8 @@ def memory_bandwidth(n_threads: int) -> float:
         subprocess.run(command, check=True, capture_output=True)
         done = subprocess.run([program, str(n_threads)], check=True, capture_output=True, text=True)
     return float(done.stdout)
+
+
+def share_of_bandwidth(path: Path, passes_s: float, n_threads: int) -> str:
+    """What ``passes_s`` readings of a model's weights a second are of what the memory can give, for a row's note."""
+    return f"{passes_s * path.stat().st_size / memory_bandwidth(n_threads):.0%} of memory bandwidth"

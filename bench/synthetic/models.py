@@ -1,9 +1,13 @@
-"""The shapes of models that people run, and their files with random weights. Kept outside the tree, made once."""
+"""The shapes of models that people run, and their files with random weights. Kept outside the tree, made once.
+
+Tensors of one name are alike in all files, so a file with fewer layers is the beginning of a larger one.
+"""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.synthetic.blocks import quantized
@@ -13,7 +17,7 @@ import gguf
 from gguf import GGMLQuantizationType as Quant
 from gguf import LlamaFileType
 
-_VERSION = 1
+_VERSION = 2
 _TEMPLATE = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + eos_token + '\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}"
@@ -35,6 +39,11 @@ class Shape:
     n_ctx: int
     file_type: LlamaFileType
     sliding_window: int = 0
+    part_of: int = 0
+    """Layers of the model that this is the beginning of."""
+    quiet_from: int = 10_000
+    """Layers from this one on add little to what the earlier ones say."""
+    seed: int = 0
 
     def quant(self, part: str, layer: int = 0) -> Quant:
         """The type of a tensor; Q4_K_M keeps some layers' value and down projections finer, as llama.cpp does."""
@@ -42,15 +51,18 @@ class Shape:
             return Quant.Q8_0
         if self.file_type == LlamaFileType.MOSTLY_Q4_0:
             return Quant.Q6_K if part == "output" else Quant.Q4_0
-        eighth = self.layers // 8
+        eighth = (self.part_of or self.layers) // 8
         finer = layer < eighth or layer >= 7 * eighth or (layer - eighth) % 3 == 2
         return Quant.Q6_K if part == "output" or (part in ("v", "down") and finer) else Quant.Q4_K
 
 
+_TINYLLAMA = Shape("llama", 22, 2048, 5632, 32, 4, 64, 32_000, 2_048, LlamaFileType.MOSTLY_Q4_K_M)
 SHAPES = {
-    "tinyllama-1.1b-q4_k_m": Shape(
-        "llama", 22, 2048, 5632, 32, 4, 64, 32_000, 2_048, LlamaFileType.MOSTLY_Q4_K_M
-    ),
+    "tinyllama-1.1b-q4_k_m": _TINYLLAMA,
+    # A model with a draft that mostly agrees, and one that doesn't: the best and the worst case of speculation.
+    "tinyllama-1.1b-quiet": replace(_TINYLLAMA, quiet_from=2),
+    "tinyllama-draft": replace(_TINYLLAMA, layers=2, part_of=22),
+    "tinyllama-draft-other": replace(_TINYLLAMA, layers=2, part_of=22, seed=1),
     "gemma-3-1b-q8_0": Shape(
         "gemma3", 26, 1152, 6912, 4, 1, 256, 262_144, 32_768, LlamaFileType.MOSTLY_Q8_0, sliding_window=512
     ),
@@ -110,7 +122,10 @@ def _add_tensors(writer: gguf.GGUFWriter, shape: Shape) -> None:
         name: str, rows: int, columns: int, part: str, layer: int = 0, std: float = 0.0
     ) -> None:
         kind = shape.quant(part, layer)
-        writer.add_tensor(name, quantized((rows, columns), kind, std or columns**-0.5), raw_dtype=kind)
+        quiet = 0.01 if part in ("o", "down") and layer >= shape.quiet_from else 1.0
+        seed = zlib.crc32(name.encode()) + shape.seed
+        blocks = quantized((rows, columns), kind, (std or columns**-0.5) * quiet, seed)
+        writer.add_tensor(name, blocks, raw_dtype=kind)
 
     def norm(name: str, size: int) -> None:
         writer.add_tensor(name, quantized((size,), Quant.F32, 1.0))
