@@ -25,7 +25,8 @@ from the_edge_agent.bundle.plan import AgentSource, BundlePlan, ModelSource
 from the_edge_agent.bundle.wheels import Wheel
 from the_edge_agent.bundle.workshop import Workshop
 
-OWN_PACKAGES = ("the_edge_agent", "llama_cpp")
+OWN_PACKAGE = "the_edge_agent"
+BINDINGS = "llama_cpp"
 EMBEDDED = layout.SITE_PACKAGES / "the_edge_agent/store/embedded/tiny.gguf"
 
 
@@ -47,8 +48,9 @@ def put_tree(plan: BundlePlan, inputs: Inputs, workshop: Workshop, tree: Path) -
     put_llama(inputs.llama, tree)
     _put_package(workshop, site)
     with compiler_for(workshop, plan.arch, inputs.debs, tree) as python:
-        for package in OWN_PACKAGES:
-            compile_folder(python, site / package, tree, keep_sources=plan.line.keeps_sources)
+        compile_folder(python, site / OWN_PACKAGE, tree, keep_sources=plan.line.keeps_sources)
+        # The bindings' version is read from their source before they are imported.
+        compile_folder(python, site / BINDINGS, tree, keep_sources=True)
     shutil.copy(tree / layout.PYTHON, tree / layout.APP_RUN)
     _link(tree, layout.COMMAND, layout.APP_RUN)
     put_desktop(plan, workshop, tree)
