@@ -31,6 +31,7 @@ TAILS = (
     "on {date}", "on {date}", "at {time}", "on {date} at {time}", "for ${amount}", "for {amount} euros",
     "with order number {order_id}", "in {city}", "at {company}", "before {date}",
 )
+FRONTS = ("On {date}", "In {city}", "At {time}", "At {company}", "Today", "Last week", "In the {city} office", "For {company}", "With {quantity} {product}s", "After the call", "Since {date}")
 CLOSINGS = (
     "", "", "", "", " Email: {email}.", " Phone: {phone}.", " Call {phone}.", " Write to {email}.", " The total is ${amount}.",
     " The order number is {order_id}.", " The date is {date}.", " The address is in {city}.", " Contact: {email}, {phone}.",
@@ -135,13 +136,15 @@ def fill(rng: Random, held_out: bool) -> dict[str, str]:
 def frame(rng: Random, held_out: bool) -> str:
     """A sentence with placeholders, each field at most once."""
     while True:
-        if not held_out and rng.random() < 0.4:
+        if not held_out and rng.random() < 0.3:
             return rng.choice(MORE)
         if rng.random() < 0.3:
             text = rng.choice(WHOLE)
         else:
             tail = f" {rng.choice(TAILS)}" if rng.random() < 0.6 else ""
             text = f"{rng.choice(OPENINGS)} {rng.choice(VERBS)}{tail}.{rng.choice(CLOSINGS)}"
+            if not held_out and rng.random() < 0.25:
+                text = f"{rng.choice(FRONTS)}, {text}"
         fields = _FIELD.findall(text)
         if len(fields) == len(set(fields)) and is_held_out(text) == held_out:
             return text
