@@ -58,7 +58,7 @@ export async function serve({ files = {}, root, fault = () => undefined, isolate
       return response.end();
     }
     headers.etag ??= `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"`;
-    headers["content-type"] = TYPES[extname(path)] ?? "application/octet-stream";
+    headers["content-type"] = TYPES[path.endsWith("/") ? ".html" : extname(path)] ?? "application/octet-stream";
     headers["accept-ranges"] = "bytes";
     let from = 0;
     let to = body.length;

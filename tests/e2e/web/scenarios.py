@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 WEB = Path(__file__).resolve().parents[3] / "web"
@@ -16,13 +17,13 @@ def names(file: str) -> list[str]:
     return re.findall(r'^scenario\(\s*"([^"]+)"', text, flags=re.MULTILINE)
 
 
-def run(file: str, name: str) -> None:
+def run(file: str, name: str, environ: Mapping[str, str] | None = None) -> None:
     """Run one scenario; fails with what it printed."""
     node = shutil.which("node")
     assert node, "node is missing: sudo make system-deps"
     assert (WEB / "node_modules").is_dir(), f"run `npm ci` in {WEB}"
     done = subprocess.run(
         [node, f"tests/e2e/{file}", name],
-        cwd=WEB, capture_output=True, text=True, timeout=240, check=False,
+        cwd=WEB, env=environ, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
