@@ -71,7 +71,7 @@ def _draft_model(threads: int, quick: bool, draft: str, what: str, goal: float) 
     """Two layers of 22 that guess four tokens at a time."""
     path = synthetic_model("tinyllama-1.1b-quiet")
     options = LocalOptions(n_threads=threads, n_ctx=512, cache_cells=0)
-    n_tokens = 24 if quick else 64
+    n_tokens = 64  # a draft that never hits pauses longer and longer
     plain = LocalBackend.load(path, options)
     drafting = LocalBackend.load(path, replace(options, draft_model=synthetic_model(draft), draft_tokens=4))
 
