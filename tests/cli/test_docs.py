@@ -17,7 +17,7 @@ from the_edge_agent.cli.reference import reference
 from the_edge_agent.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "docs/installation.md", "docs/troubleshooting.md", "docs/cli.md")
+PAGES = ("README.md", "docs/installation.md", "docs/troubleshooting.md", "docs/cli.md", "docs/web.md")
 
 
 def command_lines(text: str) -> Iterator[str]:
