@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from tests.cli import agents
-from tests.cli.tea import tea
+from tests.cli.tea import COMMAND, clean_environ, tea
 
 
 @pytest.fixture
@@ -110,3 +113,53 @@ def test_diff_says_where_two_runs_part_and_exits_as_diff_does(home: Path) -> Non
     found = json.loads(apart.out)
     assert [difference["kind"] for difference in found["differences"]] == ["input", "result", "result"]
     assert tea("diff", "count-1", "nobody", home=home).first_error_line.startswith("RunNotFound: ")
+
+
+KILLED = """
+import os, sys
+from the_edge_agent.adapters.sqlite_log import RunStore
+log = RunStore(sys.argv[1]).create("killed-1")
+log.append({"kind": "run", "workflow": {"name": "killed"}, "at_s": 1.0})
+os._exit(0)  # nothing is closed: what it wrote lies in the write-ahead log
+"""
+
+
+def frozen(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``tea ARGUMENTS`` where the file system of its data is read-only, for root as well."""
+    data = home / ".local/share/the-edge-agent"
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    namespaces = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    if subprocess.run([*namespaces, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this kernel gives us no mount namespace")
+    command = [*namespaces, "sh", "-c", script, str(data), *COMMAND, *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, env=clean_environ(home), cwd=home, timeout=120, check=False
+    )
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["closed", "with a write-ahead log"])
+def test_runs_are_listed_and_shown_where_nothing_can_be_written(home: Path, killed: bool) -> None:
+    store = home / ".local/share/the-edge-agent/runs.sqlite"
+    if killed:
+        subprocess.run([sys.executable, "-c", KILLED, str(store)], check=True)
+        assert store.with_name("runs.sqlite-wal").stat().st_size
+    before = {path.name: path.stat().st_mtime_ns for path in store.parent.iterdir()}
+    listed = frozen(home, "runs", "list")
+    names = [line.split("\t")[0] for line in listed.stdout.splitlines()]
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert names == [*(["killed-1"] if killed else []), "failing-1", "ask-1", "count-1"]
+    shown = frozen(home, "runs", "show", "ask-1")
+    assert "Publish this? [publish / discard]" in shown.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in store.parent.iterdir()} == before
+
+
+def test_what_has_to_write_says_what_to_do_where_nothing_can_be_written(home: Path) -> None:
+    for arguments in (
+        ("resume", "ask-1", "--answer", "publish"),
+        ("runs", "prune", "--all"),
+        ("run", "count.yaml"),
+    ):
+        done = frozen(home, *arguments)
+        assert done.returncode == 1
+        assert "TEA_DATA_DIR" in done.stderr
+        assert "Traceback" not in done.stderr

@@ -66,8 +66,11 @@ class FileLock:
         if not self.path.exists():
             return False
         probe = FileLock(self.path)
-        if not probe.acquire():
-            return True
+        try:
+            if not probe.acquire():
+                return True
+        except OSError:  # the place can't be written; a lock can be looked at all the same
+            return _is_locked(self.path)
         probe.release()
         return False
 
@@ -84,3 +87,14 @@ class FileLock:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(descriptor)
+    finally:
+        os.close(descriptor)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import tempfile
+from collections.abc import Generator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Literal, TypeAlias
+from urllib.parse import quote
 
 from the_edge_agent.errors import EdgeAgentError, RunError, RunLogCorrupt
 
@@ -48,6 +54,50 @@ def open_database(
         raise corrupt(
             f"it is no sound database: {error}", place=str(path), fix="restore it, or remove it"
         ) from error
+    _check_version(connection, found, version, path, corrupt)
+    return connection
+
+
+def is_writable(path: Path) -> bool:
+    """Whether the file and its folder can be written by us, rights and file system taken together."""
+    return os.access(path.parent, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+
+
+@contextmanager
+def opened_read_only(
+    path: Path, version: int, *, corrupt: type[EdgeAgentError] = RunLogCorrupt
+) -> Generator[sqlite3.Connection]:
+    """A connection to a file in a place that can't be written, where SQLite's write-ahead log can't be used as it is.
+
+    What somebody left in that log is read from a copy of both files; without it the file is read as it stands. Raises
+    ``corrupt`` and RunError as ``open_database``.
+    """
+    left = path.with_name(f"{path.name}-wal")
+    with ExitStack() as stack:
+        try:
+            if left.exists() and left.stat().st_size:
+                copy = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tea-"))) / path.name
+                for source, target in ((path, copy), (left, copy.with_name(f"{copy.name}-wal"))):
+                    shutil.copyfile(source, target)
+                connection = sqlite3.connect(copy, isolation_level=None)
+            else:
+                uri = f"file:{quote(str(path.absolute()))}?immutable=1"
+                connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+            stack.enter_context(closing(connection))
+            found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        except (OSError, sqlite3.OperationalError) as error:
+            raise RunError(f"it can't be read: {error}", place=str(path), fix="check the rights") from error
+        except sqlite3.DatabaseError as error:
+            raise corrupt(
+                f"it is no sound database: {error}", place=str(path), fix="restore it, or remove it"
+            ) from error
+        _check_version(connection, found, version, path, corrupt)
+        yield connection
+
+
+def _check_version(
+    connection: sqlite3.Connection, found: int, version: int, path: Path, corrupt: type[EdgeAgentError]
+) -> None:
     if found > version:
         connection.close()
         raise corrupt(
@@ -55,4 +105,3 @@ def open_database(
             place=str(path),
             fix="use a newer version",
         )
-    return connection

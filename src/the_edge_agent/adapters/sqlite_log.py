@@ -23,7 +23,7 @@ from typing import Any, Self, cast
 from zlib import crc32
 
 from the_edge_agent.adapters.file_lock import FileLock
-from the_edge_agent.adapters.sqlite_file import Sync, open_database
+from the_edge_agent.adapters.sqlite_file import Sync, is_writable, open_database, opened_read_only
 from the_edge_agent.engine.records import History, Status, read_history
 from the_edge_agent.engine.run_id import new_run_id
 from the_edge_agent.errors import RunBusy, RunError, RunIdTaken, RunLogCorrupt, RunNotFound, UsageError
@@ -164,7 +164,7 @@ class RunStore:
     def read(self, run_id: str) -> tuple[JsonObject, ...]:
         """The records of a run, without keeping anybody from driving it. Raises RunNotFound, RunLogCorrupt."""
         self._require(run_id)
-        with self._open() as connection:
+        with self._reading() as connection:
             records, damage = read_records(connection, run_id)
         check_sound(self.path, run_id, len(records), damage)
         return tuple(records)
@@ -173,14 +173,14 @@ class RunStore:
         """Every run, the latest first."""
         if not self.path.exists():
             return ()
-        with self._open() as connection:
+        with self._reading() as connection:
             rows = connection.execute("SELECT id, created_s FROM runs ORDER BY created_s DESC, id").fetchall()
             return tuple(self._summary(connection, run_id, created_s) for run_id, created_s in rows)
 
     def show(self, run_id: str) -> RunDetails:
         """All that is kept of a run, also where its log is damaged. Raises RunNotFound."""
         created_s = self._require(run_id)
-        with self._open() as connection:
+        with self._reading() as connection:
             records, damage = read_records(connection, run_id)
             summary = self._summary(connection, run_id, created_s)
         if damage:
@@ -234,7 +234,7 @@ class RunStore:
         """When the run began. Raises RunNotFound."""
         row = None
         if self.path.exists() and _RUN_ID.fullmatch(run_id):
-            with self._open() as connection:
+            with self._reading() as connection:
                 row = connection.execute("SELECT created_s FROM runs WHERE id = ?", (run_id,)).fetchone()
         if row is None:
             raise RunNotFound(f"no run {run_id!r} in {self.path}", fix="list them: tea runs list")
@@ -277,6 +277,16 @@ class RunStore:
                 f"another process is driving run {run_id!r}", fix="wait for it, or stop that process"
             )
         return lock
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        """A connection that is only read from; works where nothing can be written too."""
+        if is_writable(self.path):
+            with self._open() as connection:
+                yield connection
+        else:
+            with opened_read_only(self.path, _VERSION) as connection:
+                yield connection
 
     @contextmanager
     def _open(self) -> Generator[sqlite3.Connection]:
