@@ -76,7 +76,7 @@ export function scenario(name, run) {
   scenarios.set(name, run);
 }
 
-/** Run the scenarios that the command line names, or all; exit 1 where one fails. */
+/** Run the scenarios that the command line names, or all, and exit; with 1 where one fails. */
 export async function main() {
   const asked = process.argv.slice(2);
   const unknown = asked.filter((name) => !scenarios.has(name));
@@ -95,4 +95,6 @@ export async function main() {
       for (const thing of owned) await thing.close();
     }
   }
+  // A server that a failed scenario left open must not keep the process.
+  process.exit();
 }
