@@ -1,6 +1,6 @@
 /** The page: engine and model start side by side, and each part of the page is told when what it needs is there. */
 import { initTeaLlm } from "tea-wasm-llm";
-import { startServiceWorker } from "../src/service-worker-client.js";
+import { keepOffline, startServiceWorker } from "../src/service-worker-client.js";
 import { AgentTab } from "./agent.js";
 import { Chat } from "./chat.js";
 import { byId, messageOf, say } from "./dom.js";
@@ -11,8 +11,8 @@ import { startTabs } from "./tabs.js";
 import { startTheme } from "./theme.js";
 
 startTheme();
-// Before anything is loaded: on a host without COOP and COEP this page may end here and come back with threads.
-if ((await startServiceWorker()) !== "reloading") await start();
+// On a host without COOP and COEP this page may end here and come back with threads, before anything is loaded.
+if (crossOriginIsolated || (await startServiceWorker()) !== "reloading") await start();
 
 async function start(): Promise<void> {
   const engine = startEngine();
@@ -28,8 +28,9 @@ async function start(): Promise<void> {
   if (site.problem) say(byId("model-notice"), site.problem);
   // A phone shows the card's head alone; it opens at a touch.
   if (matchMedia("(max-width: 800px)").matches) byId<HTMLDetailsElement>("model-card").open = false;
-  void watchOffline();
   await Promise.all([model.start(), engine.then(() => agent.start())]);
+  await startServiceWorker();
+  byId("fact-offline").hidden = !(await keepOffline());
 }
 
 async function startEngine(): Promise<void> {
@@ -52,12 +53,4 @@ function showThreads(threads: number): void {
   fact.title = crossOriginIsolated
     ? "This page is isolated from other origins, so the model may use threads."
     : "This page isn't isolated from other origins (COOP and COEP), so the model runs on one thread.";
-}
-
-/** Says "works offline" once that is so: a worker answers for this page, and all of the site is kept. */
-async function watchOffline(): Promise<void> {
-  const workers = (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker;
-  if (!workers) return;
-  await workers.ready;
-  byId("fact-offline").hidden = !(await caches.match(new URL(".tea-whole", document.baseURI)));
 }

@@ -40,6 +40,23 @@ export async function startServiceWorker(options: ServiceWorkerOptions = {}): Pr
   }
 }
 
+/**
+ * Let the worker keep the site for offline use; call it when the page has loaded. Resolves with whether all of it is kept.
+ */
+export async function keepOffline(): Promise<boolean> {
+  const workers = (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker;
+  if (!workers || !(await workers.getRegistration())) return false;
+  const { active } = await workers.ready;
+  if (!active) return false;
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = ({ data }) => {
+      resolve(data === true);
+    };
+    active.postMessage("keep", [port2]);
+  });
+}
+
 function isReloaded(): boolean {
   try {
     return sessionStorage.getItem(RELOADED) !== null;

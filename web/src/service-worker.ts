@@ -2,8 +2,8 @@
  * The site without a network, and with threads on hosts that can't set headers.
  *
  * Offline: everything that `site.json` lists is kept as one set, by its version. A set is used when it is whole, so pages
- * never mix two versions. Online, the server's answer is always the one that counts. Models are no concern of this file:
- * the model cache keeps them.
+ * never mix two versions. It is gathered when a page says that it has loaded, lest the two share the line. Online, the
+ * server's answer is always the one that counts. Models are no concern of this file: the model cache keeps them.
  *
  * Threads: registered as `service-worker.js?isolate`, it adds COOP and COEP to what it answers.
  */
@@ -18,6 +18,11 @@ interface Extendable extends Event {
   waitUntil(work: Promise<unknown>): void;
 }
 
+interface Told extends Extendable {
+  readonly data: unknown;
+  readonly ports: readonly MessagePort[];
+}
+
 interface Fetching extends Extendable {
   readonly request: Request;
   respondWith(answer: Promise<Response>): void;
@@ -28,6 +33,7 @@ interface Scope {
   readonly clients: { claim(): Promise<void> };
   skipWaiting(): Promise<void>;
   addEventListener(type: "install" | "activate", listen: (event: Extendable) => void): void;
+  addEventListener(type: "message", listen: (event: Told) => void): void;
   addEventListener(type: "fetch", listen: (event: Fetching) => void): void;
 }
 
@@ -42,11 +48,20 @@ const PREFIX = `tea-site:${home.pathname}:`;
 const PATIENCE_MS = 4_000;
 
 scope.addEventListener("install", (event) => {
-  event.waitUntil(Promise.all([keepSite(), scope.skipWaiting()]));
+  event.waitUntil(scope.skipWaiting());
 });
 
 scope.addEventListener("activate", (event) => {
   event.waitUntil(scope.clients.claim());
+});
+
+scope.addEventListener("message", (event) => {
+  if (event.data !== "keep") return;
+  event.waitUntil(
+    keepSite().then((isWhole) => {
+      event.ports[0]?.postMessage(isWhole);
+    }),
+  );
 });
 
 scope.addEventListener("fetch", (event) => {
@@ -55,8 +70,6 @@ scope.addEventListener("fetch", (event) => {
   const isOurs = url.origin === home.origin && url.pathname.startsWith(home.pathname);
   if (!isOurs || request.method !== "GET" || request.headers.has("range") || isModel(url)) return;
   event.respondWith(answer(request));
-  // A visit is when the server is asked whether there is a new version.
-  if (request.mode === "navigate") event.waitUntil(keepSite());
 });
 
 /** Files of models: gigabytes that the model cache keeps, in pieces. */
@@ -96,18 +109,21 @@ async function keptSites(): Promise<string[]> {
   return whole;
 }
 
-/** Keep the server's version of the site, if it has another one than we have. Never fails: offline is no failure. */
-async function keepSite(): Promise<void> {
+/** Keep the server's version of the site, if it has another one than we have; whether a whole one is kept then. */
+async function keepSite(): Promise<boolean> {
   try {
     const response = await fetch(LIST, { cache: "no-cache" });
-    if (!response.ok) return;
+    if (!response.ok) throw new Error(`the server answered ${response.status}`);
     const list = (await response.json()) as SiteList;
     const name = PREFIX + list.version;
-    if ((await keptSites()).includes(name)) return;
+    if ((await keptSites()).includes(name)) return true;
     await gather(list, name);
     for (const other of await caches.keys()) if (other.startsWith(PREFIX) && other !== name) await caches.delete(other);
+    return true;
   } catch (error) {
-    console.info("the site can't be kept for offline use:", error);
+    // Offline is no failure.
+    console.info("the site's newest version can't be kept:", error);
+    return (await keptSites()).length > 0;
   }
 }
 
