@@ -8,7 +8,7 @@ from pathlib import Path
 
 from the_edge_agent.bundle.appimage import write_appimage
 from the_edge_agent.bundle.native import RUNTIME_LIBRARIES, RUNTIME_SOURCES, build_runtime, runtime_sysroot
-from the_edge_agent.bundle.variants import ARCHITECTURES
+from the_edge_agent.bundle.variants import ARCHITECTURES, Architecture
 from the_edge_agent.bundle.workshop import Workshop, open_workshop
 
 X86 = ARCHITECTURES["x86_64"]
@@ -28,7 +28,9 @@ def workshop() -> Workshop:
     return open_workshop(os.environ)
 
 
-def make_image(folder: Path, script: str = SCRIPT, name: str = "small image.AppImage") -> Path:
+def make_image(
+    folder: Path, script: str = SCRIPT, name: str = "small image.AppImage", arch: Architecture = X86
+) -> Path:
     """Write the AppImage into the folder."""
     tree = folder / "tree"
     (tree / "folder" / "deep").mkdir(parents=True)
@@ -38,7 +40,7 @@ def make_image(folder: Path, script: str = SCRIPT, name: str = "small image.AppI
     (tree / "folder" / "deep" / "model.gguf").write_bytes(b"GGUF" + bytes(range(256)) * 4_000)
     (tree / "link").symlink_to("folder/text")
     target = folder / name
-    write_appimage(tree, build_runtime(workshop(), X86), target, 0)
+    write_appimage(tree, build_runtime(workshop(), arch), target, 0)
     return target
 
 
