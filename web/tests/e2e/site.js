@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "../server.js";
 import { main, openBrowser, scenario } from "./browser.js";
 
@@ -26,8 +27,17 @@ async function ready(page) {
   await page.waitForSelector('#fact-engine[data-state="ready"]');
 }
 
-const keptWhole = (page) =>
-  page.waitForFunction(() => caches.match(new URL(".tea-whole", document.baseURI)).then(Boolean));
+/** The page says so when all of it is kept. */
+const keptWhole = (page) => page.waitForSelector("#fact-offline:not([hidden])");
+
+/** Wait for what a page finds out asynchronously. */
+async function until(look) {
+  const end = Date.now() + PATIENCE_MS;
+  while (!(await look())) {
+    if (Date.now() > end) throw new Error(`it never came true: ${look}`);
+    await sleep(100);
+  }
+}
 
 async function chat(page, text) {
   await page.fill("#chat-input", text);
@@ -141,9 +151,9 @@ scenario("a new version of the site takes the kept one's place, whole", async ({
     .set("/", html)
     .set("/site.json", JSON.stringify({ ...list, version: "next" }));
   await page.reload();
-  await page.waitForFunction(async () =>
-    (await caches.keys()).filter((name) => name.startsWith("tea-site")).every((name) => name.endsWith(":next")),
-  );
+  const isNext = async () =>
+    (await caches.keys()).filter((name) => name.startsWith("tea-site")).every((name) => name.endsWith(":next"));
+  await until(() => page.evaluate(isNext));
   await server.close();
   await page.reload();
   assert.equal(await page.textContent("h1"), "The next one");
