@@ -25,6 +25,11 @@ def fake(name, level="operational", slots=8, **orders):
     return Registered(ManagedModel(model, WorkerSpec(name, name, orders, FAKE)), level, Path(name), 0)
 
 
+def may_be_ready(orders):
+    """Whether the file that is waited for is there, if one is."""
+    return Path(orders.get("ready_file", __file__)).exists()
+
+
 async def main(orders):
     """Serve."""
     models = {name: fake(name, **given) for name, given in orders["models"].items()}
@@ -35,9 +40,12 @@ async def main(orders):
         for name, registered in models.items():
             if registered.level == "operational":
                 await daemon.load(name)
-        daemon.ready = True
+        daemon.ready = may_be_ready(orders)
         async with open_grpc(daemon, access, ListenConfig(), config.limits, lambda _: None) as port:
             print(port, flush=True)
+            while not may_be_ready(orders):  # noqa: ASYNC110 - another process makes it
+                await asyncio.sleep(0.02)
+            daemon.ready = True
             await asyncio.to_thread(sys.stdin.read)
 
 

@@ -175,3 +175,14 @@ def test_the_standard_health_service_answers(tmp_path):
         stub = health_pb2_grpc.HealthStub(channel)
         answer = stub.Check(health_pb2.HealthCheckRequest(service=AIOS))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_the_standard_health_service_says_when_the_boot_check_has_passed(tmp_path):
+    passed = tmp_path / "passed"
+    with serving(tmp_path, ready_file=str(passed)) as address, grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        heard = stub.Watch(health_pb2.HealthCheckRequest(service=AIOS), timeout=30)
+        assert next(heard).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        passed.touch()
+        assert next(heard).status == health_pb2.HealthCheckResponse.SERVING
+        heard.cancel()

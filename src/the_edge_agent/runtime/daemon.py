@@ -6,6 +6,7 @@ sockets or signals.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
@@ -83,7 +84,7 @@ class Daemon:
     ) -> None:
         self.config = config
         self.started_at_s = time.time()
-        self.ready = False
+        self._ready = asyncio.Event()
         self._environment = environment
         self._telemetry: Telemetry | None = None
         self._models = configured_models(config, environment) if models is None else dict(models)
@@ -101,6 +102,22 @@ class Daemon:
             environment.data_dir / "runtime" / "spending.json",
             lambda: time.strftime("%Y-%m"),
         )
+
+    @property
+    def ready(self) -> bool:
+        """Whether the boot check has passed and nothing stops it yet."""
+        return self._ready.is_set()
+
+    @ready.setter
+    def ready(self, value: bool) -> None:
+        if value:
+            self._ready.set()
+        else:
+            self._ready.clear()
+
+    async def wait_ready(self) -> None:
+        """Return once it is ready."""
+        await self._ready.wait()
 
     async def __aenter__(self) -> Self:
         """Begin to load what is wanted from the start."""

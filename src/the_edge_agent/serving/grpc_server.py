@@ -6,6 +6,7 @@ queues or workers beyond what the core says.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -65,8 +66,7 @@ async def open_grpc(
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, handlers),))
     healthy: Any = cast("Any", health).aio.HealthServicer()
     cast("Any", health_pb2_grpc).add_HealthServicer_to_server(healthy, server)
-    for name in ("", AIOS, EDGE):
-        await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+    await _tell_health(healthy, health_pb2.HealthCheckResponse.NOT_SERVING)
     reflection.enable_server_reflection((AIOS, EDGE, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     try:
@@ -80,10 +80,25 @@ async def open_grpc(
             fix="choose another with --grpc-port",
         )
     await server.start()
+    waiting = asyncio.create_task(_serve_when_ready(daemon, healthy))
     try:
         yield port
     finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await healthy.enter_graceful_shutdown()
         await server.stop(1.0)
+
+
+async def _serve_when_ready(daemon: Daemon, healthy: Any) -> None:
+    """Probes hear SERVING once the boot check has passed, as /health says 200 then."""
+    await daemon.wait_ready()
+    await _tell_health(healthy, health_pb2.HealthCheckResponse.SERVING)
+
+
+async def _tell_health(healthy: Any, status: Any) -> None:
+    for name in ("", AIOS, EDGE):
+        await healthy.set(name, status)
 
 
 class Services:
