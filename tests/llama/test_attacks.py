@@ -71,7 +71,7 @@ def test_a_models_file_and_its_neighbours_set_no_flags(tmp_path):
 
 def test_a_context_that_the_file_claims_is_never_allocated_unasked(tmp_path):
     data = TINY.read_bytes()
-    name = b"llama.context_length"
+    name = b".context_length"
     place = data.index(name) + len(name)
     (kind,) = struct.unpack_from("<I", data, place)
     assert kind == 4  # u32

@@ -24,7 +24,6 @@ from the_edge_agent.llama.stream import GenerationRequest
 
 DRAFT_PARAMS = ContextParams(n_ctx=2048, n_seq_max=2, n_batch=256, n_ubatch=256)
 TEXTS = ["Who are you?", "What is 17+25?", "How do I run an agent?", "Hello", "Repeat: red house red house"]
-ENDLESS = "root ::= [a-z ] root"
 
 
 @contextmanager
@@ -63,18 +62,14 @@ def test_the_text_is_the_same_with_a_draft_model_and_without(model, context_para
 
 
 def test_right_guesses_take_fewer_steps(model, context_params):
-    request = GenerationRequest(
-        chat_ids(model, "Tell me about it."), SamplingParams(max_tokens=100, logprobs=0), grammar=ENDLESS
-    )
+    requests = [GenerationRequest(chat_ids(model, text), SamplingParams(max_tokens=40)) for text in TEXTS]
     with Generator(model, context_params) as plain, counted_steps() as steps:
-        expected = start(plain, request).wait()
+        expected = [start(plain, request).wait().token_ids for request in requests]
     n_plain = steps.call_count
     with drafting(model, context_params, 8) as drafted, counted_steps() as steps:
-        answer = start(drafted, request).wait()
-    assert answer.token_ids == expected.token_ids
-    n_tokens = len(expected.token_ids)
-    assert n_plain >= n_tokens
-    assert steps.call_count <= 6 + n_tokens / 2
+        answers = [start(drafted, request).wait().token_ids for request in requests]
+    assert answers == expected
+    assert steps.call_count < 0.8 * n_plain
 
 
 def test_a_long_prompt_is_read_in_pieces_and_then_guessed_from(model):
