@@ -1,11 +1,11 @@
 /**
  * One loaded model: wllama behind a queue, with errors as sentences.
  *
- * wllama answers one request at a time here (two at once would wait for each other on one thread), and a module that has
- * crashed is dead: every later request is told so instead of waiting for ever. Knows nothing of workers or of agents.
+ * wllama answers one request at a time here (two at once would wait for each other on one thread). A request that its C++
+ * throws at takes the whole module down; it is then loaded again for the next one. Knows nothing of workers or of agents.
  */
 
-import { Wllama, type ChatCompletionChunk, type ChatCompletionMessage, type RawCompletionChunk } from "@wllama/wllama/esm/index.js";
+import { LogLevel, Wllama, type ChatCompletionChunk, type ChatCompletionMessage, type RawCompletionChunk } from "@wllama/wllama/esm/index.js";
 
 import { abortError, isAbort, TeaError } from "./errors.js";
 import { readGgufHeader, type GgufHeader } from "./gguf-header.js";
@@ -43,17 +43,18 @@ export interface Vector {
   readonly tokens: number;
 }
 
-const CRASHED = "load the model again with initLlm";
-
 export class WasmModel {
   readonly info: ModelInfo;
-  readonly #wllama: Wllama;
   readonly #plan: LoadPlan;
+  readonly #reopen: () => Promise<Running>;
+  #running: Running;
+  #crashed = false;
+  #closed = false;
   #last: Promise<unknown> = Promise.resolve();
-  #dead: TeaError | undefined;
 
-  private constructor(wllama: Wllama, plan: LoadPlan, info: ModelInfo) {
-    this.#wllama = wllama;
+  private constructor(running: Running, reopen: () => Promise<Running>, plan: LoadPlan, info: ModelInfo) {
+    this.#running = running;
+    this.#reopen = reopen;
     this.#plan = plan;
     this.info = info;
   }
@@ -68,35 +69,16 @@ export class WasmModel {
       isolated: globalThis.crossOriginIsolated,
       cores: navigator.hardwareConcurrency,
     });
-    const wllama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, logger: SILENT });
-    wllama.setCompat(null); // its default is a download from elsewhere
-    try {
-      await wllama.loadModel([...files], {
-        n_ctx: plan.nCtx,
-        n_threads: plan.nThreads,
-        n_batch: plan.nBatch,
-        n_ubatch: plan.nUbatch,
-        n_gpu_layers: 0,
-        n_parallel: 1,
-        kv_unified: false,
-        embeddings: true,
-        pooling_type: "mean",
-        ctx_shift: false,
-        cache_idle_slots: false,
-        warmup: false,
-      });
-    } catch (error) {
-      await wllama.exit().catch(() => undefined);
-      throw loadError(error, sizeBytes);
-    }
-    return new WasmModel(wllama, plan, describe(wllama, header, sizeBytes));
+    const open = (): Promise<Running> => openWllama(files, wasmUrl, plan, sizeBytes);
+    const running = await open();
+    return new WasmModel(running, open, plan, describe(running.wllama, header, sizeBytes));
   }
 
   /** Continue a prompt; pieces come through `onPiece`, the last one included. Raises ContextLengthExceeded, Internal. */
   async complete(body: CompletionBody, onPiece: (piece: Piece) => void, signal: AbortSignal): Promise<void> {
     await this.#alone(signal, async () => {
       const cache = this.#plan.deterministic ? { cache_prompt: false } : {};
-      await this.#wllama.createCompletion({
+      await this.#running.wllama.createCompletion({
         ...cache,
         ...body,
         stream: true,
@@ -113,7 +95,7 @@ export class WasmModel {
     await this.#alone(signal, async () => {
       const cache = this.#plan.deterministic ? { cache_prompt: false } : {};
       let last: Piece | undefined; // what it took comes behind why it ended
-      await this.#wllama.createChatCompletion({
+      await this.#running.wllama.createChatCompletion({
         ...cache,
         ...(body as { messages: ChatCompletionMessage[] }),
         ...{ stream_options: { include_usage: true } },
@@ -133,7 +115,7 @@ export class WasmModel {
   async embed(text: string, signal: AbortSignal): Promise<Vector> {
     return await this.#alone(signal, async () => {
       // An empty text has no tokens, and wllama crashes over that; native engines embed token 0 for it.
-      const answer = await this.#wllama.createEmbedding({ input: text || [[0]] });
+      const answer = await this.#running.wllama.createEmbedding({ input: text || [[0]] });
       const values = answer.data[0]?.embedding;
       if (!Array.isArray(values)) throw new Error("wllama gave no vector");
       return { values: values.flat(), tokens: answer.usage.prompt_tokens };
@@ -142,38 +124,86 @@ export class WasmModel {
 
   /** Free the model's memory. */
   async close(): Promise<void> {
-    this.#dead ??= TeaError.of("NotReady", "the model was unloaded", CRASHED);
-    await this.#wllama.exit().catch(() => undefined);
+    this.#closed = true;
+    await this.#running.stop();
   }
 
   /** Run when everything asked before is done. */
   #alone<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
     const turn = this.#last.then(async () => {
       if (signal.aborted) throw abortError();
-      if (this.#dead) throw this.#dead;
+      if (this.#closed) throw TeaError.of("NotReady", "the model was unloaded", "load one with initLlm");
+      if (this.#crashed) {
+        this.#running = await this.#reopen();
+        this.#crashed = false;
+      }
       try {
         return await act();
       } catch (error) {
-        throw this.#translate(error);
+        throw await this.#translate(error);
       }
     });
     this.#last = turn.catch(() => undefined);
     return turn;
   }
 
-  #translate(error: unknown): Error {
+  async #translate(error: unknown): Promise<Error> {
     if (isAbort(error)) return abortError();
     const what = error instanceof Error ? error.message : String(error);
     const tooLong = /request \((\d+) tokens\) exceeds the available context size \((\d+) tokens\)/.exec(what);
     if (tooLong) return contextExceeded(Number(tooLong[1]), Number(tooLong[2]));
-    if (error instanceof Error && error.name === "RuntimeError") {
-      this.#dead = isOutOfMemory(what)
-        ? TeaError.of("OutOfMemory", "the tab's memory is used up", "take a smaller model or a smaller nCtx", "model", error)
-        : TeaError.of("Internal", `the model's module has crashed: ${what}`, CRASHED, "model", error);
-      return this.#dead;
-    }
-    return TeaError.of("Internal", what, "", "model", error);
+    if (!(error instanceof Error) || error.name !== "RuntimeError") return TeaError.of("Internal", what, "", "model", error);
+    const said = this.#running.said();
+    this.#crashed = true;
+    await this.#running.stop();
+    return crashError(isOutOfMemory(what) ? what : said || what, error);
   }
+}
+
+/** A module at work. `said` is its last complaint; `stop` ends it in whatever state it is. */
+interface Running {
+  readonly wllama: Wllama;
+  readonly said: () => string;
+  readonly stop: () => Promise<void>;
+}
+
+async function openWllama(files: readonly Blob[], wasmUrl: string, plan: LoadPlan, sizeBytes: number): Promise<Running> {
+  let complaint = "";
+  const hear = (...words: unknown[]): void => {
+    // The first one names the cause; what follows are stacks.
+    if (!complaint && typeof words[0] === "string") complaint = words[0].trim();
+  };
+  const logger = { debug: silent, log: silent, warn: silent, error: hear };
+  const wllama = new Wllama({ default: wasmUrl }, { logger });
+  wllama.setCompat(null); // its default is a download from elsewhere
+  const stop = async (): Promise<void> => {
+    // A module that has crashed doesn't answer `exit`, so its worker is ended from outside.
+    const { proxy } = wllama as unknown as { readonly proxy: { readonly worker?: Worker } | null };
+    proxy?.worker?.terminate();
+    await Promise.resolve();
+  };
+  try {
+    await wllama.loadModel([...files], {
+      n_ctx: plan.nCtx,
+      n_threads: plan.nThreads,
+      n_batch: plan.nBatch,
+      n_ubatch: plan.nUbatch,
+      n_gpu_layers: 0,
+      n_parallel: 1,
+      kv_unified: false,
+      embeddings: true,
+      pooling_type: "mean",
+      ctx_shift: false,
+      cache_idle_slots: false,
+      warmup: false,
+      log_level: LogLevel.ERROR,
+    });
+  } catch (error) {
+    await stop();
+    throw loadError(error, complaint, sizeBytes);
+  }
+  complaint = "";
+  return { wllama, said: () => complaint, stop };
 }
 
 /** The one wording of this error, also for the engine (its numbers are read from it). */
@@ -231,8 +261,18 @@ function joined(first: Piece | undefined, second: Piece): Piece {
   return { ...first, ...second, text: first.text + second.text, finishReason: first.finishReason ?? second.finishReason };
 }
 
-function loadError(error: unknown, sizeBytes: number): TeaError {
-  const what = error instanceof Error ? error.message : String(error);
+function crashError(what: string, cause: Error): TeaError {
+  if (isOutOfMemory(what)) {
+    return TeaError.of("OutOfMemory", "the tab's memory is used up", "take a smaller model or a smaller nCtx", "model", cause);
+  }
+  if (/schema/i.test(what)) {
+    return new TeaError("SchemaUnsupported", [{ what, place: "jsonSchema", fix: "use plain JSON schema keywords" }], { cause });
+  }
+  return TeaError.of("Internal", `llama.cpp gave up: ${what}`, "the model is loaded again for the next call", "model", cause);
+}
+
+function loadError(error: unknown, complaint: string, sizeBytes: number): TeaError {
+  const what = complaint || (error instanceof Error ? error.message : String(error));
   if (isOutOfMemory(what)) {
     return TeaError.of(
       "OutOfMemory",
@@ -250,4 +290,3 @@ function isOutOfMemory(what: string): boolean {
 }
 
 const silent = (): void => undefined;
-const SILENT = { debug: silent, log: silent, warn: silent, error: silent };

@@ -93,6 +93,18 @@ scenario("an aborted answer ends at once, and the model answers the next one", a
   assert.equal(told.next, "2 + 2 = 4");
 });
 
+scenario("a request that llama.cpp can't take is refused, and the model answers the next one", async ({ after }) => {
+  const { visit } = await site(after, { engine: false });
+  const told = await (await visit()).evaluate(async () => {
+    const { chat } = window.tea;
+    const schema = await window.caught(() => chat("Hello!", { jsonSchema: { type: "nonsense" } }));
+    return { schema, next: (await chat("What is 2+2?")).text };
+  });
+  assert.equal(told.schema.name, "SchemaUnsupported", JSON.stringify(told.schema));
+  assert.match(told.schema.message, /^jsonSchema: .*nonsense/s);
+  assert.equal(told.next, "2 + 2 = 4");
+});
+
 scenario("what is wrong is said in a sentence", async ({ after }) => {
   const chunks = Array.from({ length: 10 }, (_, index) => ({ offset: index * 5e8, size: 5e8, sha256: "0".repeat(64) }));
   const claims = { schema: 1, model: "huge", version: "1", size: 5e9, sha256: "0".repeat(64), chunk_size: 5e8, chunks, files: [{ path: "huge.gguf", size: 5e9 }] };
