@@ -50,7 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Boot a machine that checks The Edge Agent.")
     parser.add_argument("machine", choices=sorted(INITS))
     parser.add_argument("--cpu", default="max", help="QEMU's name of a CPU (qemu64 is an old one)")
-    parser.add_argument("--timeout-s", type=float, default=600.0)
+    parser.add_argument("--timeout-s", type=float, default=1500.0)
     options = parser.parse_args()
     try:
         print(boot(options.machine, cpu=options.cpu, timeout_s=options.timeout_s).text)
@@ -60,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def boot(machine: str, *, cpu: str = "max", timeout_s: float = 600.0) -> Console:
+def boot(machine: str, *, cpu: str = "max", timeout_s: float = 1500.0) -> Console:
     """Run a machine until it powers itself off. Raises BootFailed, or ImageFailed where its image can't be made."""
     image: Path = runpy.run_path(str(HERE / "image.py"))["ensure_image"]()
     with tempfile.TemporaryDirectory(prefix=".booting-", dir=image.parent) as scratch_name:
@@ -68,7 +68,7 @@ def boot(machine: str, *, cpu: str = "max", timeout_s: float = 600.0) -> Console
         make_disk(image, scratch)
         (scratch / "initrd").write_bytes(initramfs(image))
         command = [
-            *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", cpu, "-m", "1024", "-smp", "1"),
+            *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", cpu, "-m", "1024", "-smp", "2"),
             *("-nographic", "-no-reboot", "-nodefaults", "-serial", "stdio"),
             *("-kernel", str(image / "vmlinuz"), "-initrd", str(scratch / "initrd")),
             *("-drive", f"file={scratch / 'disk'},format=raw,if=virtio,cache=unsafe"),
@@ -119,7 +119,6 @@ def make_disk(image: Path, scratch: Path) -> None:
         compile_package(packages / "the_edge_agent", tree)
     guest = tree / "usr" / "lib" / "tea-vm"
     shutil.copytree(HERE / "guest", guest)
-    shutil.copy(SOURCE / "packaging" / "systemd" / "system" / "tea-runtime.service", guest)
     for script in (*guest.glob("*.sh"), guest / "initramfs"):
         script.chmod(0o755)
     units = tree / "etc" / "systemd" / "system"

@@ -208,3 +208,16 @@ def test_systemd_finds_nothing_to_complain_of(scope: str, tmp_path: Path) -> Non
         capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "XDG_RUNTIME_DIR": str(tmp_path), "HOME": str(tmp_path)},
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.e2e
+def test_the_system_service_is_shut_in_as_far_as_its_work_allows(tmp_path: Path) -> None:
+    analyze = shutil.which("systemd-analyze")
+    assert analyze, "systemd-analyze is part of the package systemd: make system-deps"
+    unit = tmp_path / "tea-runtime.service"
+    unit.write_text(service_unit("system", ("/usr/bin/env",), "/etc/tea/runtime.yaml"))
+    done = subprocess.run(
+        [analyze, "security", "--no-pager", "--offline=true", "--threshold=25", unit],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout.splitlines()[-1:]

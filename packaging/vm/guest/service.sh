@@ -72,5 +72,4 @@ cp /run/runtime.yaml /etc/tea/runtime.yaml
 tea runtime uninstall --system
 say "uninstalled: $?"
 say "units left: $(find /etc/systemd/system -name 'tea-runtime.*' | wc -l), configuration left: $(find /etc/tea -name runtime.yaml | wc -l)"
-say "security: $(systemd-analyze security --no-pager --offline=yes /usr/lib/tea-vm/tea-runtime.service 2>/dev/null | tail -1)"
 say "done"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 BOOT: dict[str, Any] = runpy.run_path(
     str(Path(__file__).resolve().parents[3] / "packaging" / "vm" / "boot.py")
