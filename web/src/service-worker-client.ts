@@ -5,6 +5,7 @@
  */
 
 const RELOADED = "tea-isolation-reload";
+const PATIENCE_MS = 10_000;
 
 export interface ServiceWorkerOptions {
   /** Where the worker is served; its folder is what it serves offline. */
@@ -26,9 +27,11 @@ export async function startServiceWorker(options: ServiceWorkerOptions = {}): Pr
   const isIsolating = workers.controller?.scriptURL.endsWith("?isolate") ?? false;
   if (lacksThreads || isIsolating) url.search = "?isolate";
   try {
-    await workers.register(url, { scope: new URL("./", url).pathname, updateViaCache: "none" });
-    if (lacksThreads && !isReloaded()) {
-      await controlled(workers);
+    const scope = new URL("./", url).pathname;
+    // Some browsers' guards answer a registration with nothing at all.
+    const registration = (await workers.register(url, { scope, updateViaCache: "none" })) as unknown;
+    if (!registration) return "unsupported";
+    if (lacksThreads && !isReloaded() && (await isControlled(workers))) {
       // Once: a browser that refuses the headers would reload for ever.
       sessionStorage.setItem(RELOADED, "1");
       location.reload();
@@ -45,8 +48,8 @@ export async function startServiceWorker(options: ServiceWorkerOptions = {}): Pr
  */
 export async function keepOffline(): Promise<boolean> {
   const workers = (navigator as { serviceWorker?: ServiceWorkerContainer }).serviceWorker;
-  if (!workers || !(await workers.getRegistration())) return false;
-  const { active } = await workers.ready;
+  if (!workers || !isSecureContext || !(await isControlled(workers))) return false;
+  const active = workers.controller;
   if (!active) return false;
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
@@ -66,13 +69,16 @@ function isReloaded(): boolean {
   }
 }
 
-function controlled(workers: ServiceWorkerContainer): Promise<void> {
-  if (workers.controller) return Promise.resolve();
+/** Whether a worker answers for this page, now or soon. A worker that never starts must not keep the page waiting. */
+function isControlled(workers: ServiceWorkerContainer): Promise<boolean> {
+  if (workers.controller) return Promise.resolve(true);
   return new Promise((resolve) => {
+    const timer = setTimeout(resolve, PATIENCE_MS, false);
     workers.addEventListener(
       "controllerchange",
       () => {
-        resolve();
+        clearTimeout(timer);
+        resolve(true);
       },
       { once: true },
     );

@@ -57,7 +57,7 @@ export async function serve({ files = {}, root, fault = () => undefined, isolate
       response.writeHead(row.status, headers);
       return response.end();
     }
-    headers.etag ??= `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"`;
+    headers.etag ??= tagOf(body);
     headers["content-type"] = TYPES[path.endsWith("/") ? ".html" : extname(path)] ?? "application/octet-stream";
     headers["accept-ranges"] = "bytes";
     let from = 0;
@@ -77,8 +77,11 @@ export async function serve({ files = {}, root, fault = () => undefined, isolate
     const end = odd.cutAfter === undefined ? to : Math.min(to, from + odd.cutAfter);
     const rate = odd.bytesPerS ?? state.bytesPerS;
     for (let at = from; at < end && !response.destroyed; at += PIECE_BYTES) {
-      const piece = Buffer.from(body.subarray(at, Math.min(end, at + PIECE_BYTES)));
-      if (odd.flip !== undefined && odd.flip >= at && odd.flip < at + piece.length) piece[odd.flip - at] ^= 1;
+      let piece = body.subarray(at, Math.min(end, at + PIECE_BYTES));
+      if (odd.flip !== undefined && odd.flip >= at && odd.flip < at + piece.length) {
+        piece = Buffer.from(piece);
+        piece[odd.flip - at] ^= 1;
+      }
       if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")]);
       row.bytes += piece.length;
       if (rate) await sleep((piece.length / rate) * 1000);
@@ -89,6 +92,7 @@ export async function serve({ files = {}, root, fault = () => undefined, isolate
 
   function find(path) {
     const given = state.files.get(path);
+    if (given instanceof Uint8Array) return given;
     if (given !== undefined) return Buffer.from(given);
     if (!root) return undefined;
     const file = join(root, normalize(path.endsWith("/") ? `${path}index.html` : path));
@@ -109,6 +113,15 @@ export async function serve({ files = {}, root, fault = () => undefined, isolate
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+const tags = new WeakMap();
+
+/** The digest of a body; of bytes that stay, counted once. */
+function tagOf(body) {
+  const tag = tags.get(body) ?? `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"`;
+  tags.set(body, tag);
+  return tag;
 }
 
 function once(emitter, event) {
