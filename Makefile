@@ -48,6 +48,7 @@ setup-bench: $(VENV)/.setup-bench
 
 $(VENV)/.setup-bench: $(VENV)/.setup-dev requirements/bench.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	$(BIN)/python packaging/llama/build.py server --into $(VENV)
 	@touch $@
 
 demo: setup ## set everything up and let the embedded model answer a real agent file
