@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from the_edge_agent.cli.console import Console
 from the_edge_agent.cli.flags import add_backend_flags, add_output_flags, add_permission_flags, parse_seed
@@ -31,7 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "file",
         nargs="?",
         metavar="FILE",
-        help="the agent, a YAML file (default: the bundle's own, in a bundle)",
+        help="the agent, a YAML file; in a bundle also one of its agents by name (default: its first)",
     )
     parser.add_argument(
         "-i",
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace, console: Console) -> int:
     from the_edge_agent.cli.json_input import read_input
 
     input_ = read_input(args.input)
-    file = args.file or _bundled_file()
+    file = _file(args.file)
     return drive(
         args,
         console,
@@ -68,14 +69,19 @@ def run(args: argparse.Namespace, console: Console) -> int:
     )
 
 
-def _bundled_file() -> str:
+def _file(named: str | None) -> str:
+    """The file that was named; in a bundle also an agent of its own by name, and its first one without."""
+    if named is not None and os.path.exists(named):  # noqa: PTH110 - a path stays as it was written
+        return named
     from the_edge_agent.bundle.bundled import bundled_agent
     from the_edge_agent.errors import UsageError
     from the_edge_agent.settings import load_settings
 
-    found = bundled_agent(load_settings().appdir)
-    if found is None:
+    found = bundled_agent(load_settings().appdir, named)
+    if found is not None:
+        return str(found)
+    if named is None:
         raise UsageError(
             "missing file", place="tea run", fix="name an agent file; a bundle with an agent needs none"
         )
-    return str(found)
+    return named
