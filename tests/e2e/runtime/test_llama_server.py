@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.serving.process import daemon, is_alive
 
@@ -96,3 +97,42 @@ def test_a_stream_goes_on_when_the_server_is_killed_and_no_process_is_left(serve
     while any(is_alive(one) for one in killed):
         assert time.monotonic() < give_up
         time.sleep(0.02)
+
+
+def test_its_server_is_reached_only_through_a_private_folder_and_with_a_key_that_no_command_line_shows(
+    served,
+):
+    process, client = served
+    text_of(client.post("/v1/chat/completions", json={**HELLO, "model": "other"}))
+    pid = next(model["pid"] for model in process.status()["models"] if model["name"] == "other")
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    command = Path(f"/proc/{child}/cmdline").read_text().split("\0")
+    address = Path(command[command.index("--host") + 1])
+    key = next(
+        entry.removeprefix("LLAMA_API_KEY=")
+        for entry in Path(f"/proc/{child}/environ").read_text().split("\0")
+        if entry.startswith("LLAMA_API_KEY=")
+    )
+    assert len(key) > 40
+    assert not any(key in word for word in command)
+    assert oct(address.parent.stat().st_mode)[-3:] == "700"
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(address)), base_url="http://localhost", timeout=60
+    ) as stranger:
+        assert stranger.post("/completion", json={"prompt": "x"}).status_code == 401
+        right = {"authorization": f"Bearer {key}"}
+        assert (
+            stranger.post("/completion", json={"prompt": "x", "n_predict": 1}, headers=right).status_code
+            == 200
+        )
+    sockets = {str(entry.readlink()) for entry in Path(f"/proc/{child}/fd").iterdir()}
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{child}/net/{table}").read_text().splitlines()[1:]:
+            assert f"socket:[{line.split()[9]}]" not in sockets
+
+
+def test_ignore_eos_goes_on_until_the_limit(served):
+    _, client = served
+    answer = client.post("/v1/chat/completions", json={**HELLO, "model": "other", "ignore_eos": True}).json()
+    assert answer["usage"]["completion_tokens"] == HELLO["max_tokens"]
+    assert answer["choices"][0]["finish_reason"] == "length"
