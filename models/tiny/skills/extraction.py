@@ -19,6 +19,8 @@ OPENINGS = (
     "Our customer {name}", "My friend {name}", "{name}, who lives in {city},", "Dr. {name}", "A client named {name}",
     "{name}, age {age},", "{name} at {company}", "{age}-year-old {name}", "Mr. {name}", "Ms. {name} from {city}",
 )
+# Verbs between two names, for training alone.
+BETWEEN = ("met", "called", "visited", "hired", "asked", "left", "thanked", "paid", "knows", "saw", "chose", "writes to", "works with", "told", "helped", "leads", "founded", "buys from", "sells to", "talked to")
 VERBS = (
     "ordered {quantity} {product}s", "bought {quantity} {product}s", "paid {amount} euros", "paid ${amount}",
     "will visit {city}", "moved to {city}", "lives in {city}", "arrives in {city}", "works at {company}",
@@ -143,6 +145,18 @@ def frame(rng: Random, held_out: bool) -> str:
         else:
             tail = f" {rng.choice(TAILS)}" if rng.random() < 0.6 else ""
             text = f"{rng.choice(OPENINGS)} {rng.choice(VERBS)}{tail}.{rng.choice(CLOSINGS)}"
+            if not held_out and rng.random() < 0.15:
+                two = rng.choice(
+                    (
+                        ("name", "company"),
+                        ("name", "company"),
+                        ("company", "name"),
+                        ("name", "city"),
+                        ("name", "product"),
+                        ("company", "city"),
+                    )
+                )
+                text = f"{{{two[0]}}} {rng.choice(BETWEEN)} {{{two[1]}}}{tail}.{rng.choice(CLOSINGS)}"
             if not held_out and rng.random() < 0.25:
                 text = f"{rng.choice(FRONTS)}, {text}"
         fields = _FIELD.findall(text)

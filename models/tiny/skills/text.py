@@ -50,6 +50,11 @@ LAST_HELD_OUT = ("Tell me the day before {d}.", "Today is {d}. What day was yest
 def payload(rng: Random, held_out: bool) -> str:
     """One to six words, a sentence or a code."""
     while True:
+        if not held_out and rng.random() < 0.12:
+            # Digits that repeat are the ones that get lost on the way.
+            return "".join(
+                rng.choice(rng.choice(("0123456789", "38", "500"))) for _ in range(rng.randint(2, 8))
+            )
         kind = rng.random()
         count = rng.choice((1, 1, 2, 2, 3, 4, 5, 6))
         if kind < 0.55:

@@ -77,17 +77,32 @@ def slot_value(rng: Random, kind: str, held_out: bool) -> Any:
             raise ValueError(kind)
 
 
-def declare(rng: Random, family: Family) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """A tool in OpenAI's shape and the names its parameters go by here."""
-    names = tuple(rng.choice(choices) for choices, _, _ in family.parameters)
+def declare(rng: Random, family: Family, *, renamed: float = 0.0) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A tool in OpenAI's shape and the names its parameters go by here.
+
+    `renamed` is how often a name is made up: what can't be remembered has to be read.
+    """
+    names = tuple(
+        words.made_up_word(rng, 1, 2) if rng.random() < renamed / 2 else rng.choice(choices)
+        for choices, _, _ in family.parameters
+    )
     properties = {
         name: {"type": "integer" if kind in {"number", "small"} else "string"}
         for name, (_, kind, _) in zip(names, family.parameters, strict=True)
     }
     required = [name for name, (_, _, optional) in zip(names, family.parameters, strict=True) if not optional]
     parameters: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
+    name = rng.choice(family.names)
+    if rng.random() < renamed:
+        name = rng.choice(
+            (
+                words.made_up_word(rng),
+                f"{words.made_up_word(rng, 1, 2)}_{rng.choice(words.NOUNS)}",
+                f"{name}_{rng.randint(1, 9)}",
+            )
+        )
     function = {
-        "name": rng.choice(family.names),
+        "name": name,
         "description": rng.choice(family.descriptions),
         "parameters": parameters,
     }
@@ -105,11 +120,11 @@ def tool_use(
     """A question that a tool answers, or one that none does, or the sentence after the result."""
     offered = rng.sample(families, min(len(families), rng.choice((1, 1, 2, 2, 2, 3))))
     family = rng.choice(offered)
-    declared = {id(f): declare(rng, f) for f in offered}
+    declared = {id(f): declare(rng, f, renamed=0.0 if held_out else 0.35) for f in offered}
     tools = tuple(declared[id(f)][0] for f in offered)
     start = [system(rng.choice(SYSTEMS))] if rng.random() < 0.3 else []
     # A refusal is short beside a call, so training sees it more often than the evaluation asks for it.
-    if rng.random() < (0.14 if held_out else 0.28):
+    if rng.random() < (0.14 if held_out else 0.42):
         question, answer = plain(rng, held_out, offered)
         return Example(
             skill, (*start, user(question), assistant(answer)), "number" if "=" in answer else "exact", tools
