@@ -91,7 +91,8 @@ export class GraphView {
     const { node: name, isOwn } = located;
     if (event.type === "node_started" && isOwn) {
       this.#take(name);
-      this.#set(drawn, "running");
+      // A question may overtake the event that its node has started.
+      if (drawn.state !== "waiting") this.#set(drawn, "running");
     } else if (event.type === "node_finished" && isOwn) {
       if (drawn.state === "idle") this.#take(name);
       this.#set(drawn, event.skipped === true ? "skipped" : "done");

@@ -12,6 +12,7 @@ interface Step {
 
 export class RunView {
   readonly #steps = byId("run-steps");
+  readonly #waiting = new Set<string>();
   #byAddress = new Map<string, Step>();
   #tokens = 0;
   #firstTokenAt = 0;
@@ -20,6 +21,7 @@ export class RunView {
   /** As before a run. */
   reset(): void {
     this.#byAddress.clear();
+    this.#waiting.clear();
     this.#tokens = this.#firstTokenAt = this.#lastTokenAt = 0;
     this.#steps.replaceChildren();
     byId("run-empty").hidden = false;
@@ -41,8 +43,7 @@ export class RunView {
       step.text.textContent ||= updatesOf(event.updates);
     }
     if (event.type === "node_retried" && step) step.time.textContent = "again";
-    if (event.type === "interrupted")
-      this.#byAddress.get(address.replace(/\?.*$/, ""))?.item.setAttribute("data-state", "waiting");
+    if (event.type === "interrupted") this.#wait(address.replace(/\?.*$/, ""));
     if (event.type === "failed") for (const each of this.#running()) each.item.dataset.state = "failed";
   }
 
@@ -81,10 +82,16 @@ export class RunView {
       time,
       text,
     );
-    item.dataset.state = "running";
+    item.dataset.state = this.#waiting.has(address) ? "waiting" : "running";
     this.#steps.append(item);
     this.#byAddress.set(address, { item, text, time });
     this.#steps.scrollTop = this.#steps.scrollHeight;
+  }
+
+  /** A question may overtake the event that its node has started. */
+  #wait(address: string): void {
+    this.#waiting.add(address);
+    this.#byAddress.get(address)?.item.setAttribute("data-state", "waiting");
   }
 
   #token(step: Step | undefined, text: string): void {
