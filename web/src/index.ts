@@ -8,21 +8,21 @@
  */
 
 import type { CacheStatus } from "./cache/index.js";
+import type {
+  ChatAnswer,
+  ChatOptions,
+  LlmConfig,
+  LlmHandler,
+  RunHistory,
+  RunOptions,
+  RunResult,
+  StartOptions,
+  TeaConfig,
+} from "./api-types.js";
 import { TeaError } from "./errors.js";
 import type { ChatMessage } from "./params.js";
 import type { RunSummary } from "./stored.js";
-import {
-  Tea,
-  type ChatAnswer,
-  type ChatOptions,
-  type LlmConfig,
-  type LlmHandler,
-  type RunHistory,
-  type RunOptions,
-  type RunResult,
-  type StartOptions,
-  type TeaConfig,
-} from "./tea.js";
+import { Tea } from "./tea.js";
 import type { ModelInfo, Piece } from "./wasm-model.js";
 
 export { TeaError, type BrowserErrorName, type Problem } from "./errors.js";
@@ -44,7 +44,7 @@ export type {
   RunResult,
   StartOptions,
   TeaConfig,
-} from "./tea.js";
+} from "./api-types.js";
 
 let shared: Tea | undefined;
 let config: TeaConfig = {};

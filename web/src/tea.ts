@@ -4,126 +4,28 @@
  * `index.ts` offers the same as functions over one instance. Knows nothing of wllama, Pyodide or the DOM.
  */
 
-import type { CacheStatus, LoadProgress, ManifestDocument } from "./cache/index.js";
-import { abortError, TeaError } from "./errors.js";
-import { checkInput, checkMessages, checkTexts, checkYaml, samplingBody, type ChatMessage, type SamplingOptions } from "./params.js";
+import type {
+  ChatAnswer,
+  ChatOptions,
+  HandlerRequest,
+  LlmConfig,
+  LlmHandler,
+  Question,
+  RunEvent,
+  RunHistory,
+  RunOptions,
+  RunResult,
+  StartOptions,
+  TeaConfig,
+} from "./api-types.js";
+import type { CacheStatus, LoadProgress } from "./cache/index.js";
+import { TeaError } from "./errors.js";
+import { streamed } from "./event-stream.js";
+import { loadParams } from "./load-params.js";
+import { checkInput, checkMessages, checkTexts, checkYaml, samplingBody, type ChatMessage } from "./params.js";
 import { Caller, serve, type CallContext, type Endpoint } from "./rpc.js";
 import type { RunSummary } from "./stored.js";
-import type { LoadParams } from "./model-worker.js";
 import type { ModelInfo, Piece, Vector } from "./wasm-model.js";
-
-export interface TeaConfig {
-  /** Where the package's dist folder is served; beside this module by default. */
-  readonly assetsUrl?: string | URL;
-  /** Load this model at once, while the engine starts. */
-  readonly llm?: LlmConfig;
-}
-
-export interface LlmConfig {
-  /** A GGUF, or a model manifest (`….json`). */
-  readonly modelUrl?: string | URL;
-  /** The folder that the manifest's files lie in; alone, the folder of `model-manifest.json`. */
-  readonly modelBasePath?: string | URL;
-  /** A GGUF the page already has, its shards in order. */
-  readonly files?: readonly Blob[];
-  readonly manifest?: ManifestDocument | string | URL;
-  readonly onProgress?: (progress: LoadProgress) => void;
-  /** Sentences about what went another way than one would wish, e.g. that nothing could be kept. */
-  readonly onNotice?: (sentence: string) => void;
-  readonly onReady?: (info: ModelInfo) => void;
-  readonly useCache?: boolean;
-  readonly nThreads?: number;
-  readonly nCtx?: number;
-  readonly signal?: AbortSignal;
-}
-
-/** A request as a handler gets it: OpenAI's shape. */
-export interface HandlerRequest {
-  readonly messages: readonly (ChatMessage & { readonly tool_call_id?: string })[];
-  readonly temperature: number;
-  readonly max_tokens: number | null;
-  readonly top_p: number;
-  readonly seed: number | null;
-  readonly stop: readonly string[];
-  readonly response_format?: unknown;
-}
-
-/** Answers the agents' model calls in place of a loaded model: a whole text, or pieces as they come. */
-export type LlmHandler = (
-  request: HandlerRequest,
-  context: { readonly signal: AbortSignal },
-) => string | Promise<string> | AsyncIterable<string>;
-
-export interface ChatOptions extends SamplingOptions {
-  readonly signal?: AbortSignal;
-}
-
-export interface ChatAnswer {
-  readonly text: string;
-  readonly finishReason: "stop" | "length";
-  readonly usage: NonNullable<Piece["usage"]>;
-  readonly timings: NonNullable<Piece["timings"]>;
-}
-
-/** An event of a run, as `tea run --stream` prints it: `type`, `run_id`, `at_s` and what belongs to the type. */
-export interface RunEvent {
-  readonly type: string;
-  readonly run_id: string;
-  readonly at_s: number;
-  readonly [field: string]: unknown;
-}
-
-/** A question to a person: kind is text, choice, confirm, json or approve. */
-export interface Question {
-  readonly kind: string;
-  readonly prompt: string;
-  readonly choices?: readonly unknown[];
-  readonly schema?: unknown;
-  readonly node: string;
-  readonly address: string;
-  /** Why the last answer didn't fit. */
-  readonly problem?: string;
-}
-
-export interface RunOptions {
-  readonly onEvent?: (event: RunEvent) => void;
-  readonly signal?: AbortSignal;
-  /** Shows a question to a person; without it a question stops the run, to be resumed with the answer. */
-  readonly onQuestion?: (question: Question) => unknown;
-  /** Tell the tokens of every model call, also of nodes that don't say `stream: true`. */
-  readonly watchTokens?: boolean;
-  /** Let `run: |` nodes run their Python in this tab. */
-  readonly allowCode?: boolean;
-  readonly secrets?: Readonly<Record<string, string>>;
-}
-
-export interface StartOptions extends RunOptions {
-  readonly runId?: string;
-  /** Keep the run in this browser so that it can be resumed; true unless said otherwise. */
-  readonly keep?: boolean;
-  readonly seed?: number;
-  readonly variables?: Readonly<Record<string, unknown>>;
-  /** The agent's name in messages. */
-  readonly file?: string;
-}
-
-/** How a run ended: finished, or waiting for an answer. A failed run raises its error. */
-export interface RunResult {
-  readonly runId: string;
-  readonly status: "finished" | "interrupted";
-  readonly state: Readonly<Record<string, unknown>>;
-  readonly question?: Question;
-  readonly usage: Readonly<Record<string, number>>;
-}
-
-/** What a kept run has come to. */
-export interface RunHistory {
-  readonly status: string;
-  readonly workflow: string;
-  readonly text: string;
-  readonly input: Readonly<Record<string, unknown>>;
-  readonly questions: readonly Question[];
-}
 
 /** One engine and one model in one tab. Close it to give their memory back. */
 export class Tea {
@@ -187,54 +89,8 @@ export class Tea {
   /** The answer as it comes; leaving the loop early stops the model. */
   async *chatStream(messages: string | readonly ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Piece, void, void> {
     const body = { messages: checkMessages(messages), ...samplingBody(options) };
-    const controller = new AbortController();
-    const stop = (): void => {
-      controller.abort();
-    };
-    options.signal?.addEventListener("abort", stop, { once: true });
-    if (options.signal?.aborted) throw abortError();
-    const pieces: Piece[] = [];
-    let wake: () => void = () => undefined;
-    let ended: { error?: unknown } | undefined;
-    const settle = (end: { error?: unknown }): void => {
-      ended = end;
-      wake();
-    };
-    this.#modelCaller()
-      .call("chat", body, {
-        signal: controller.signal,
-        onEvent: (piece) => {
-          pieces.push(piece as Piece);
-          wake();
-        },
-      })
-      .then(
-        () => {
-          settle({});
-        },
-        (error: unknown) => {
-          settle({ error });
-        },
-      );
-    const finished = (): { error?: unknown } | undefined => ended; // changed behind the checker's back
-    try {
-      for (;;) {
-        const piece = pieces.shift();
-        if (piece) {
-          yield piece;
-          continue;
-        }
-        const end = finished();
-        if (end) {
-          if ("error" in end) throw end.error;
-          return;
-        }
-        await new Promise<void>((resolve) => (wake = resolve));
-      }
-    } finally {
-      options.signal?.removeEventListener("abort", stop);
-      controller.abort();
-    }
+    const model = this.#modelCaller();
+    yield* streamed<Piece>((onEvent, signal) => model.call("chat", body, { onEvent, signal }), options.signal);
   }
 
   /** Unit vectors, one a text, in order. */
@@ -377,35 +233,6 @@ export class Tea {
   readonly #ask = async ({ call, question }: { call: number; question: Question }): Promise<unknown> => {
     return (await this.#asking.get(call)?.(question)) ?? null;
   };
-}
-
-function loadParams(config: LlmConfig, wasmUrl: string): LoadParams {
-  const { files, manifest, modelBasePath, modelUrl, useCache, nThreads, nCtx } = config;
-  const common = { useCache, nThreads, nCtx, wasmUrl };
-  if (files) return { ...common, files };
-  const folder = modelBasePath === undefined ? undefined : withSlash(absolute(modelBasePath));
-  const source = manifest ?? modelUrl ?? (folder === undefined ? undefined : new URL("model-manifest.json", folder));
-  if (source === undefined) {
-    throw TeaError.of("BadParameters", "no model is named", "give modelUrl, modelBasePath, manifest or files", "initLlm");
-  }
-  return {
-    ...common,
-    source: typeof source === "string" || source instanceof URL ? absolute(source) : source,
-    modelBasePath: folder,
-    modelUrl: manifest !== undefined && modelUrl !== undefined ? absolute(modelUrl) : undefined,
-  };
-}
-
-function absolute(url: string | URL): string {
-  try {
-    return new URL(url, document.baseURI).href;
-  } catch {
-    throw TeaError.of("BadParameters", `${String(url)} is no address`, "give a URL, absolute or relative to the page", "initLlm");
-  }
-}
-
-function withSlash(url: string): string {
-  return url.endsWith("/") ? url : `${url}/`;
 }
 
 function result(last: RunEvent): RunResult {
