@@ -89,8 +89,10 @@ soak: setup-dev ## the long checks in full (ONLY=area)
 bench: setup-bench ## figures as ratios against named peers (ONLY=engine|inference|store|..., QUICK=1)
 	$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
 
-model: setup ## train the embedded model again, from data to scores (about an hour; models/tiny/README.md)
-	PYTHON=$(PYTHON) models/tiny/make.sh
+model: setup ## train the embedded model again, from data to scores (about two hours; models/tiny/README.md)
+	@test -x .venv-train/bin/python || $(PYTHON) -m venv .venv-train
+	.venv-train/bin/python -m pip install -q --disable-pip-version-check -r models/tiny/requirements.txt
+	.venv-train/bin/python models/tiny/make.py $(if $(MINUTES),--minutes $(MINUTES))
 
 lock: ## write requirements/*.lock from pyproject.toml (needs uv)
 	uv -q pip compile $(LOCK_FLAGS) pyproject.toml --group build -o requirements/base.lock
