@@ -52,7 +52,7 @@ def main() -> None:
         [sys.executable, HERE / "export.py", f"--target={options.target}"],
         [
             evaluator if evaluator.exists() else sys.executable,
-            HERE / "evaluate.py",
+            HERE / "card.py",
             f"--gguf={options.target}",
         ],
     )
