@@ -58,7 +58,7 @@ const PILL = { width: 58, height: 24 };
 const THREAD = { width: 28, height: 0 };
 const GAP_X = 22;
 const GAP_Y = 32;
-const MARGIN = 8;
+const MARGIN = 12;
 
 export function layOut(agent: Described): Layout {
   const ids = [START, ...agent.nodes.map((node) => node.name), END];

@@ -16,7 +16,7 @@ const WORDS: Record<NodeState, string> = {
 };
 const LONGEST_NAME = 22;
 const LONGEST_DOES = 28;
-const LONGEST_CONDITION = 18;
+const LONGEST_CONDITION = 15;
 
 interface Drawn {
   readonly group: SVGGElement;
