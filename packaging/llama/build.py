@@ -292,6 +292,8 @@ def build_into(ready: Path, plan: Plan, scratch: Path, jobs: int) -> None:
     with tarfile.open(sdist) as archive:
         extract(archive, scratch / "source")
     source = next((scratch / "source").glob("*/vendor/llama.cpp"))
+    if plan.cpu == "dispatch":
+        leave_out_variants(source / "ggml" / "src" / "CMakeLists.txt", plan.machine)
     if plan.target == "lib":
         environment = {**os.environ, "CMAKE_ARGS": "-DLLAMA_BUILD=OFF"}
         pip("wheel", "--no-deps", "--no-build-isolation", "-w", str(ready), str(sdist), env=environment)
@@ -303,6 +305,37 @@ def build_into(ready: Path, plan: Plan, scratch: Path, jobs: int) -> None:
         shutil.copy2(file, ready / file.name, follow_symlinks=False)
         if not file.is_symlink():
             strip(ready / file.name, f"{CROSS_PREFIXES[plan.machine]}strip" if plan.is_cross else "strip")
+
+
+def leave_out_variants(file: Path, machine: str) -> None:
+    """Take out the CPU variants that the compiler is too old for: GCC 12 knows neither ARMv9.2 nor SME.
+
+    Such CPUs then run the best variant that is left.
+    """
+    if machine != "aarch64" or compiles(f"{CROSS_PREFIXES[machine]}gcc", "-march=armv9.2-a+sme"):
+        return
+    text = file.read_text(encoding="utf-8")
+    kept = without_variants(text, "armv9")
+    if kept == text:
+        raise BuildFailed(f"{file.name} names no armv9 variant any more; build.py has to follow it")
+    file.write_text(kept, encoding="utf-8")
+
+
+def without_variants(text: str, prefix: str) -> str:
+    """The CMake file without the lines that add CPU variants of that name."""
+    pattern = rf"^[ \t]*ggml_add_cpu_backend_variant\({re.escape(prefix)}[^)]*\)[ \t]*\n"
+    return re.sub(pattern, "", text, flags=re.MULTILINE)
+
+
+def compiles(compiler: str, option: str) -> bool:
+    """Whether a compiler takes an option."""
+    found = shutil.which(compiler) or shutil.which("cc")
+    if found is None:
+        return False
+    done = subprocess.run(
+        [found, option, "-x", "c", "-c", "-o", os.devnull, os.devnull], capture_output=True, check=False
+    )
+    return done.returncode == 0
 
 
 def path_flags(scratch: Path) -> tuple[str, ...]:

@@ -116,3 +116,22 @@ def test_another_machine_can_only_get_a_build_for_any_of_its_cpus(build, plan):
     other = "aarch64" if plan.machine != "aarch64" else "x86_64"
     with pytest.raises(build.BuildFailed, match="use --cpu dispatch"):
         build.resolve_plan("lib", "native", "none", other)
+
+
+def test_variants_that_the_compiler_is_too_old_for_are_left_out_and_no_others(build):
+    text = (
+        "        ggml_add_cpu_backend_variant(armv8.6_2    DOTPROD FP16 SVE)\n"
+        "        ggml_add_cpu_backend_variant(armv9.2_1    DOTPROD SME)\n"
+        "        ggml_add_cpu_backend_variant(armv9.2_2    DOTPROD SVE2 SME)\n"
+        "    elseif (APPLE)\n"
+    )
+    kept = build.without_variants(text, "armv9")
+    assert [line.split()[0] for line in kept.splitlines()] == [
+        "ggml_add_cpu_backend_variant(armv8.6_2",
+        "elseif",
+    ]
+
+
+def test_a_compiler_is_asked_what_it_takes(build):
+    assert build.compiles("gcc", "-O2")
+    assert not build.compiles("gcc", "-march=no-such-machine")
