@@ -16,6 +16,7 @@ const entries = {
   "engine-worker": "src/engine-worker.ts",
   cache: "src/cache/index.ts",
   "service-worker": "src/service-worker.ts",
+  "service-worker-client": "src/service-worker-client.ts",
 };
 
 function run(command, args, options = {}) {
