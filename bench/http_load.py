@@ -32,6 +32,7 @@ class Client:
     def __init__(self, url: str) -> None:
         self._host, _, port = url.removeprefix("http://").partition(":")
         self._port = int(port)
+        self._closes = False
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -57,10 +58,21 @@ class Client:
         ).encode()
         head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         began_s = time.perf_counter()
+        if (
+            self._reader.at_eof() or self._closes
+        ):  # the server keeps no connection alive: a new one is part of its time
+            self._writer.close()
+            self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
         self._writer.write(head.encode() + body)
-        heard, first_s = b"", 0.0
+        heard, first_s, renewed = b"", 0.0, False
         while b"\r\n0\r\n\r\n" not in heard[-16:]:
             data = await self._reader.read(1 << 16)
+            if not data and not heard and not renewed:  # it closed the connection while we wrote
+                renewed = True
+                self._writer.close()
+                self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
+                self._writer.write(head.encode() + body)
+                continue
             if not data:
                 raise RuntimeError(f"the server hung up: {heard[-500:]!r}")
             heard += data
@@ -69,6 +81,7 @@ class Client:
             if b"\r\n\r\n" in heard and not heard.startswith(b"HTTP/1.1 200"):
                 raise RuntimeError(repr(heard[:2000]))
         whole_s = time.perf_counter() - began_s
+        self._closes = b"connection: close" in heard.partition(b"\r\n\r\n")[0].lower()
         if b"data: [DONE]" not in heard:
             raise RuntimeError(f"the answer has no end: {heard[-500:]!r}")
         return Heard(first_s or whole_s, whole_s, _completion_tokens(heard))
