@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 from tests.e2e.web import build
@@ -66,3 +67,16 @@ def test_the_snapshot_holds_no_path_of_the_machine_that_made_it():
     snapshot = gzip.decompress((build.package() / "dist/engine.snapshot.gz").read_bytes())
     assert str(build.ROOT).encode() not in snapshot
     assert not re.search(rb"/home/(?!pyodide)[a-z]+/", snapshot.replace(b"/home/web_user/", b""))
+
+
+def test_the_snapshot_is_twice_the_same(tmp_path: Path):
+    web = build.package()
+    node = shutil.which("node")
+    assert node
+    shutil.copytree(web / "dist/pyodide", tmp_path / "pyodide")
+    shutil.copy(web / "dist/engine.zip", tmp_path)
+    subprocess.run(
+        [node, "snapshot.mjs", str(tmp_path)], cwd=web, check=True, capture_output=True, timeout=200
+    )
+    again = (tmp_path / "engine.snapshot.gz").read_bytes()
+    assert again == (web / "dist/engine.snapshot.gz").read_bytes()
