@@ -13,9 +13,7 @@ shift
 arguments=()
 for argument in "$@"; do arguments+=(--build-arg "$argument"); done
 
-export BUILDAH_ISOLATION=chroot STORAGE_DRIVER=vfs
-store=${BUILDAH_STORE:-$cache/docker/store}
-buildah() { command buildah --root "$store/root" --runroot "$store/run" "$@"; }
+buildah() { "$source/packaging/docker/buildah.sh" "$@"; }
 
 sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
 mirror=$(sed -En 's/^(URIs:|deb( \[[^]]*\])?) +([^ ]+).*/\3/p' <<<"$sources" | sed -n 1p)

@@ -6,7 +6,7 @@ set -euo pipefail
 
 engine=${ENGINE:-docker}
 image=$1
-key=try-$RANDOM$RANDOM
+key=try-this-image-$RANDOM$RANDOM
 container=$("$engine" run --detach --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
     --env "TEA_API_KEYS=$key" --publish 127.0.0.1::11435 "$image")
 trap '"$engine" logs "$container" >&2; "$engine" rm --force --volumes "$container" >/dev/null' EXIT
