@@ -60,6 +60,7 @@ systemctl stop tea-runtime.service
 say "stopped: $(systemctl show --property Result --value tea-runtime.service)"
 say "state was kept: $(test -d /var/lib/tea && echo yes || echo no)"
 tea runtime ps --socket $SOCKET >/dev/null
+while [ "$(systemctl is-active tea-runtime.service)" = activating ]; do sleep 1; done
 say "a call to the socket started it: $(systemctl is-active tea-runtime.service)"
 
 cp /etc/tea/runtime.yaml /run/runtime.yaml
