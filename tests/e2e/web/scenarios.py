@@ -6,9 +6,8 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
-WEB = Path(__file__).resolve().parents[3] / "web"
+from tests.e2e.web.build import WEB
 
 
 def names(file: str) -> list[str]:
