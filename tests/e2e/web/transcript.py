@@ -7,8 +7,8 @@ pieces are joined, and branches that run at the same time are told one after the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 _NOT_SHARED = frozenset({"at_s", "run_id", "duration_s", "backend", "timings", "cached_tokens", "n_ctx"})
 
@@ -45,7 +45,8 @@ def _branch(event: Mapping[str, Any]) -> tuple[str, int]:
 
 def _shared(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _shared(entry) for key, entry in value.items() if key not in _NOT_SHARED}
+        named = cast("Mapping[str, Any]", value)
+        return {key: _shared(entry) for key, entry in named.items() if key not in _NOT_SHARED}
     if isinstance(value, list | tuple):
-        return [_shared(entry) for entry in value]
+        return [_shared(entry) for entry in cast("Sequence[Any]", value)]
     return "a float" if isinstance(value, float) else value
