@@ -109,7 +109,10 @@ address=http://127.0.0.1:11435/v1/chat/completions
 question='{"messages": [{"role": "user", "content": "What is 2+2?"}], "max_tokens": 50}'
 echo "without a key: $(curl --silent --output /dev/null --write-out '%{http_code}' --data "$question" $address)"
 echo "answer: $(curl --silent --header 'Authorization: Bearer a-secret-of-yours' --data "$question" $address)"
-kill -TERM $(busybox pgrep -n -f '^/opt/tea/bin/python[0-9.]* /opt/tea/bin/tea runtime serve')
+for entry in /proc/[0-9]*; do
+    tr '\0' ' ' <"$entry/cmdline" 2>/dev/null | grep -q '^/opt/tea/bin/python[0-9.]* /opt/tea/bin/tea runtime serve' &&
+        kill -TERM "${entry#/proc/}"
+done
 wait $daemon
 echo "ended: $?"
 """
