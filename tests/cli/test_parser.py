@@ -27,7 +27,6 @@ def parse_line(line: str) -> object:
             "--backend can't be 'cloud'",
             "choose from: api, auto, local, runtime",
         ),
-        ("run", "missing FILE", "see `tea run --help`"),
         ("run a.yaml two words", "unexpected argument 'two'", "quote a value"),
         ("run a.yaml --seed -4", "'-4' is no seed", "tea run --help"),
         ("run a.yaml --input", "needs a value", "tea run --help"),

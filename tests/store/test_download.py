@@ -160,18 +160,21 @@ def test_a_finished_chunk_is_never_fetched_twice(tmp_path):
 def test_a_resumed_download_hashes_no_finished_chunk_again(tmp_path, monkeypatch):
     from the_edge_agent.store import transfer
 
-    with serving() as server:
-        server.faults = lambda seen: Fault("403") if len(server.seen) > 10 else None
-        with pytest.raises(DownloadFailed):
-            fetch(server, tmp_path / "part", options=one_connection())
-        server.faults = in_turn()
-        resumed = []
-        resume = transfer.resume_sha256
-        monkeypatch.setattr(
-            transfer, "resume_sha256", lambda state, length: resumed.append(length) or resume(state, length)
-        )
-        assert fetch(server, tmp_path / "part")[1].sha256 == SHA256
-    # How far the hash had followed the bytes when the line broke depends on the machine; it never begins again.
+    resumed = []
+    resume = transfer.resume_sha256
+    monkeypatch.setattr(
+        transfer, "resume_sha256", lambda state, length: resumed.append(length) or resume(state, length)
+    )
+    # How far the hash has followed the bytes when the line breaks depends on the machine: at times not one chunk far.
+    for attempt in range(20):
+        with serving() as server:
+            server.faults = lambda seen, server=server: Fault("403") if len(server.seen) > 10 else None
+            with pytest.raises(DownloadFailed):
+                fetch(server, tmp_path / f"part {attempt}", options=one_connection())
+            server.faults = in_turn()
+            assert fetch(server, tmp_path / f"part {attempt}")[1].sha256 == SHA256
+        if resumed:
+            break
     assert resumed
     assert resumed[0] >= CHUNK
 

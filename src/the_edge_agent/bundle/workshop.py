@@ -5,7 +5,6 @@ Finds them and runs them; knows nothing of what they are for. A tool that is mis
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import the_edge_agent
 from the_edge_agent.errors import BundleFailed
+from the_edge_agent.settings import load_settings
 
 LAST_LINES = 30
 
@@ -89,7 +89,7 @@ def call(
     done = subprocess.run(  # noqa: S603 - tools of the build, no shell
         words,
         cwd=cwd,
-        env={**os.environ, **extra},
+        env={**load_settings().environ, **extra},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
