@@ -146,7 +146,7 @@ def _check_built(dist: Path) -> None:
         raise BundleFailed(
             f"the web package isn't built: {missing[0]} is missing",
             place=str(dist),
-            fix="run `npm ci && npm run build` in web/",
+            fix="run `npm install && npm run build` in web/",
         )
 
 

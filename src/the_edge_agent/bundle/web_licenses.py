@@ -57,7 +57,7 @@ def _npm_version(folder: Path) -> str:
         return str(json.loads((folder / "package.json").read_bytes())["version"])
     except (OSError, ValueError, KeyError):
         raise BundleFailed(
-            f"{folder.name} isn't installed", place=str(folder), fix="run `npm ci` in web/"
+            f"{folder.name} isn't installed", place=str(folder), fix="run `npm install` in web/"
         ) from None
 
 

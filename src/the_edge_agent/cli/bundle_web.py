@@ -11,7 +11,7 @@ from the_edge_agent.cli.text import format_bytes
 
 _EPILOG = """\
 The site is static files: `tea web serve` serves it here, any static host elsewhere. Nothing that a visitor writes leaves
-the visitor's browser. Without AGENT, the examples go in. Build the web package first: npm ci && npm run build (in web/).
+the visitor's browser. Without AGENT, the examples go in. Build the web package first: npm install && npm run build (in web/).
 
 Examples:
   tea bundle web agent.yaml --output site.tar.gz

@@ -20,7 +20,7 @@ def run(file: str, name: str, environ: Mapping[str, str] | None = None) -> None:
     """Run one scenario; fails with what it printed."""
     node = shutil.which("node")
     assert node, "node is missing: sudo make system-deps"
-    assert (WEB / "node_modules").is_dir(), f"run `npm ci` in {WEB}"
+    assert (WEB / "node_modules").is_dir(), f"run `npm install` in {WEB}"
     done = subprocess.run(
         [node, f"tests/e2e/{file}", name],
         cwd=WEB, env=environ, capture_output=True, text=True, timeout=280, check=False,
