@@ -72,5 +72,10 @@ cp /run/runtime.yaml /etc/tea/runtime.yaml
 
 tea runtime uninstall --system
 say "uninstalled: $?"
-say "units left: $(find /etc/systemd/system -name 'tea-runtime.*' | wc -l), configuration left: $(find /etc/tea -name runtime.yaml | wc -l)"
+# The guest has no findutils.
+left=0
+for unit in /etc/systemd/system/tea-runtime.service /etc/systemd/system/tea-runtime.socket; do
+  if [ -e "$unit" ]; then left=$((left + 1)); fi
+done
+say "units left: $left, configuration left: $([ -e /etc/tea/runtime.yaml ] && echo 1 || echo 0)"
 say "done"
