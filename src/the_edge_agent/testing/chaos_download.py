@@ -189,4 +189,6 @@ def _pull(folder: str, url: str, sha256: str) -> None:
         outcome = {"ok": False, "typed": True, "error": error.name}
     except BaseException as error:  # noqa: BLE001 - that none comes is what is tested
         outcome = {"ok": False, "typed": False, "error": repr(error)}
-    (root / "result.json").write_text(json.dumps(outcome), encoding="utf-8")
+    # Written aside and renamed: a kill may come in the middle of this, too.
+    (root / "result.new").write_text(json.dumps(outcome), encoding="utf-8")
+    (root / "result.new").replace(root / "result.json")
