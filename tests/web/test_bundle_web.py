@@ -151,7 +151,9 @@ def test_a_model_that_no_page_can_load_is_refused(tmp_path: Path) -> None:
 
 def test_what_is_not_built_is_a_sentence_and_leaves_nothing(source: Path, dist: Path, tmp_path: Path) -> None:
     (dist / "engine.zip").unlink()
-    with pytest.raises(BundleFailed, match=r"engine.zip is missing; run `npm install && npm run build` in web/"):
+    with pytest.raises(
+        BundleFailed, match=r"engine.zip is missing; run `npm install && npm run build` in web/"
+    ):
         make_site(build_of(source, dist), tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
