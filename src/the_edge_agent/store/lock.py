@@ -16,7 +16,8 @@ from the_edge_agent.gguf.positioned import PRIVATE_BINARY
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file; whether nobody else had."""
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -26,7 +27,8 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file; whether nobody else had."""
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,7 +46,7 @@ def hold_lock(path: Path, *, while_waiting: Callable[[], None]) -> Generator[boo
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | PRIVATE_BINARY, 0o644)
     try:
         waited = False
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor):
             waited = True
             while_waiting()
         yield waited
