@@ -234,6 +234,31 @@ async def test_unload_ends_what_is_not_done_in_time():
         assert manager.status("fake").phase == "unloaded"
 
 
+async def test_unload_returns_though_somebody_who_waits_gets_the_model_again_at_once():
+    async with managed(model(slots=1, text="x" * 40, token_s=0.01), drain_s=5) as manager:
+        running = [asyncio.create_task(answer(manager)) for _ in range(3)]
+        await until(lambda: manager.status("fake").active == 1)
+        first = manager.status("fake").pid
+        async with asyncio.timeout(20):
+            await manager.unload("fake")
+        assert manager.status("fake").phase == "loading"
+        assert await asyncio.gather(*running) == ["x" * 40] * 3
+        assert manager.status("fake").pid != first
+
+
+async def test_an_unload_that_a_later_load_takes_back_returns():
+    async with managed(model(text="x" * 10_000, token_s=0.01), drain_s=60) as manager:
+        stream = manager.chat("fake", asked())
+        await anext(stream)
+        unloading = asyncio.create_task(manager.unload("fake"))
+        await until(lambda: unloading.done() or manager.status("fake").phase == "ready")
+        await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            assert (await manager.load("fake")).phase == "ready"
+            await unloading
+        await stream.aclose()
+
+
 async def test_the_queue_is_bounded_and_says_when_to_come_again():
     async with managed(model(slots=1, text="x" * 10_000, token_s=0.01), limits={"queue_size": 2}) as manager:
         await manager.load("fake")

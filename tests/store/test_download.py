@@ -131,7 +131,7 @@ def test_a_missing_file_is_said_at_once(tmp_path):
 def test_a_file_of_another_size_is_refused_before_a_byte_is_fetched(tmp_path):
     with serving() as server, pytest.raises(DownloadFailed, match="were promised"):
         fetch(server, tmp_path / "part", size_bytes=len(DATA) + 1)
-    assert server.body_bytes_sent == 1
+    assert server.body_bytes_sent <= 1, "one byte at most is asked for, to learn the size"
 
 
 def test_wrong_bytes_leave_nothing_behind_that_a_later_pull_could_trust(tmp_path):

@@ -33,6 +33,7 @@ from the_edge_agent.runtime.draft import used_bytes
 from the_edge_agent.runtime.model_status import ManagedModel, ModelStatus, Record
 from the_edge_agent.runtime.resuming import ResumingAnswer
 from the_edge_agent.runtime.schedule import (
+    RESIDENT,
     Admit,
     Asked,
     Decision,
@@ -224,16 +225,23 @@ class Manager:
                 self._tell(Expected(name))
 
     async def unload(self, name: str) -> None:
-        """Drain and stop the model's worker; returns when it is reaped. Raises ModelNotFound."""
+        """Drain and stop the model's worker; returns when it is reaped, or when a load that came later keeps it.
+
+        Who waits for the model gets a new worker at once, so the model may be loading again when this returns.
+        Raises ModelNotFound.
+        """
         record = self._record(name)
+        ended = record.ended
         self._tell(UnloadAsked(name))
-        while name in self._schedule.models and self._schedule.models[name].phase in (
-            "loading",
-            "ready",
-            "stopping",
-        ):
+        while record.ended == ended and self._is_unloading(name):
             record.changed.clear()
             await record.changed.wait()
+
+    def _is_unloading(self, name: str) -> bool:
+        model = self._schedule.models.get(name)
+        return model is not None and (
+            model.phase == "stopping" or (model.phase in RESIDENT and model.drain_at_s is not None)
+        )
 
     def add(self, managed: ManagedModel) -> None:
         """Know a model from now on, or know it differently (its running worker stays as it is)."""

@@ -53,6 +53,8 @@ class Record:
     worker: WorkerProcess | None = None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     pid: int = 0
+    ended: int = 0
+    """Workers that were reaped, stopped or lost."""
     loaded_at_s: float = 0.0
     last_used_at_s: float = 0.0
     requests: int = 0

@@ -31,6 +31,7 @@ async def live(
 
     def lost(failure: str, *, permanent: bool = False) -> None:
         record.pid = 0
+        record.ended += 1
         record.crashes += 1
         log.warning("%s: lost its worker: %s", name, failure)
         tell(WorkerLost(name, failure, permanent))
@@ -59,6 +60,7 @@ async def live(
     record.worker = None
     if record.stop.is_set():
         record.pid = 0
+        record.ended += 1
         log.info("%s: stopped", name)
         tell(WorkerStopped(name))
     else:

@@ -153,8 +153,8 @@ class Services:
 
     async def unload_model(self, request: Any, _: Context) -> Any:
         """Drain and stop it."""
-        await self._daemon.unload(request.model_name)
-        return aios.Status(success=True, message=f"{request.model_name} is unloaded")
+        now = await self._daemon.unload(request.model_name)
+        return aios.Status(success=True, message=f"{now.name}'s worker is gone; the model is {now.phase} now")
 
     async def list_models(self, request: Any, _: Context) -> Any:
         """Every model on offer, operational ones first."""
