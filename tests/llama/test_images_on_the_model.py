@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.llama.conftest import TINY
 from tests.llama.synthetic_projector import png, write_projector
+from tests.serving.process import daemon
 
 from the_edge_agent.backends.local import LocalBackend, LocalOptions
 from the_edge_agent.errors import ModelLoadFailed, UnsupportedFeature
@@ -156,3 +158,32 @@ def test_everything_is_freed(projector):
         ask(backend, png(*RED), sampling=SamplingParams(max_tokens=1))
         backend.close()
     assert LlamaLibrary.acquire().users == users + 1
+
+
+def test_the_daemon_shows_images_to_a_model_that_has_a_projector(projector):
+    def content(colour: tuple[int, int, int]) -> list[dict[str, object]]:
+        url = "data:image/png;base64," + base64.b64encode(png(*colour)).decode()
+        return [
+            {"type": "text", "text": "What is this?"},
+            {"type": "image_url", "image_url": {"url": url}},
+        ]
+
+    config = (
+        f"models: {{tiny: {{level: operational, n_ctx: 512, projector: {projector}}}, blind: {{path: tiny}}}}"
+    )
+    with daemon(config=config) as process, process.client() as client:
+
+        def firsts_of(colour: tuple[int, int, int], model: str = "tiny") -> object:
+            message = {"role": "user", "content": content(colour)}
+            asked = {
+                "model": model,
+                "messages": [message],
+                "max_tokens": 4,
+                "logprobs": True,
+                "top_logprobs": 5,
+            }
+            return client.post("/v1/chat/completions", json=asked).json()
+
+        red, green = firsts_of(RED), firsts_of(GREEN)
+        assert red["choices"][0]["logprobs"]["content"][0] != green["choices"][0]["logprobs"]["content"][0]
+        assert "projector" in firsts_of(RED, "blind")["error"]["message"]

@@ -66,6 +66,9 @@ def test_every_mistake_is_reported_in_one_go_with_its_key():
         ("gateway: {providers: {x: {model: m}}}", "is missing"),
         ("models: {x: {}}\ngateway: {providers: {x: {base_url: 'http://a', model: m}}}", "taken by a model"),
         ("limits: {deadline_s: .nan}", "give a number"),
+        ("models: {a: {worker: llama-server, projector: p.gguf}}", "llama-server worker doesn't take it"),
+        ("models: {a: {kv_type: q3}}", "give one of f32"),
+        ("models: {a: {lora: {a.gguf: strong}}}", "give a number"),
         ("offline: 1", "give true or false"),
         ("http: {port: true}", "give a whole number"),
         ("#" + "x" * 1_000_001, "larger than"),
@@ -85,7 +88,12 @@ def test_the_schema_is_valid_and_agrees_with_the_parser():
     schema = json.loads(json.dumps(config_schema()))
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    for text in ("{}", "models: {a: {n_ctx: 4096}}", "grpc: {enabled: false}"):
+    for text in (
+        "{}",
+        "models: {a: {n_ctx: 4096}}",
+        "models: {a: {kv_type: null, lora: {a: 1}}}",
+        "grpc: {enabled: false}",
+    ):
         assert validator.is_valid(yaml.safe_load(text))
         parse_config(text)
     for text in ("x: 1", "models: {a: {n_ctx: 1}}", "http: {port: -1}", "gateway: {providers: {a: {}}}"):

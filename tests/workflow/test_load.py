@@ -65,7 +65,7 @@ output_schema: {answer: string}
 settings:
   llm: {backend: local, model: m, model_path: m.gguf, n_ctx: 1024, n_threads: 2, n_gpu_layers: -1, chat_format: chatml,
         deterministic: false, kv_type: q8_0, flash_attention: true, use_mmap: true, repack: false, draft_tokens: 4,
-        draft_model: small.gguf, projector: mmproj.gguf,
+        draft_model: small.gguf, projector: mmproj.gguf, lora: [{path: a.gguf}, {path: b.gguf, scale: 0.5}],
         api: {base_url: "https://x/v1", model: y, key_env: KEY}, fallback: api}
   max_steps: 7
   parallel: {max_concurrency: 3, fail_fast: false}
@@ -90,6 +90,7 @@ config: {raise_exceptions: true, interrupt_before: [a], interrupt_after: b}
     assert (settings.llm.backend, settings.llm.n_gpu_layers, settings.llm.api.key_env) == ("local", -1, "KEY")
     assert (settings.llm.kv_type, settings.llm.draft_tokens, settings.llm.repack) == ("q8_0", 4, False)
     assert (settings.llm.draft_model, settings.llm.projector) == ("small.gguf", "mmproj.gguf")
+    assert settings.llm.lora == (("a.gguf", 1.0), ("b.gguf", 0.5))
     assert (settings.max_steps, settings.max_concurrency, settings.fail_fast) == (7, 3, False)
     assert settings.permissions.net == {"example.com"}
     assert settings.permissions.files == ("data",)

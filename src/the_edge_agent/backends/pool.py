@@ -173,6 +173,7 @@ class BackendPool:
             "draft_tokens": settings.draft_tokens,
             "draft_model": settings.draft_model and Path(choice.base_dir) / settings.draft_model,
             "projector": settings.projector and Path(choice.base_dir) / settings.projector,
+            "lora": tuple((Path(choice.base_dir) / path, scale) for path, scale in settings.lora),
         }
         options = LocalOptions(**{name: value for name, value in given.items() if value is not None})
         backend = await self._shared(

@@ -18,6 +18,8 @@ from the_edge_agent.inference import Level
 from the_edge_agent.runtime.keys import key, read_section, schema_of_section
 
 MAX_FILE_BYTES = 1_000_000
+#: Keys of a model that only our own kind of worker takes.
+LOCAL_ONLY = ("projector", "draft_tokens", "draft_model", "lora", "chat_format", "kv_type", "flash_attention")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,19 @@ class ModelConfig:
     n_threads: int | None = key("Threads; null takes the measured default", None, low=1, high=1024)
     n_gpu_layers: int = key("Layers on the GPU: 0 none, -1 all", 0, low=-1, high=10_000)
     parallel: int = key("Answers at a time", 8, low=1, high=512)
+    chat_format: str = key("Name of a chat template, instead of the model's own", "")
+    kv_type: Literal["f32", "f16", "q8_0", "q4_0"] | None = key(
+        "How the KV cache is stored; null is f16", None
+    )
+    flash_attention: bool | None = key(
+        "Whether attention is computed in blocks; null is the library's choice", None
+    )
+    projector: str = key("The model's mmproj GGUF: with it, the model reads images", "")
+    draft_tokens: int = key("Tokens to guess ahead; the text stays the same", 0, low=0, high=15)
+    draft_model: str = key("A smaller GGUF of the same vocabulary that guesses ahead", "")
+    lora: Mapping[str, float] = key(
+        "LoRA adapters' GGUF files, each with its strength (1 is as trained)", dict
+    )
     keep_alive_s: float | None = key(
         "Idle seconds until it is unloaded; null keeps it", 300.0, low=0, high=1e9
     )
@@ -237,6 +252,13 @@ def _contradictions(config: RuntimeConfig) -> list[Problem]:
         )
         for name, model in config.models.items()
         if model.level == "strategic"
+    ]
+    problems += [
+        Problem("a llama-server worker doesn't take it", f"models.{name}.{option}", "use worker: local")
+        for name, model in config.models.items()
+        if model.worker == "llama-server"
+        for option in LOCAL_ONLY
+        if getattr(model, option)
     ]
     problems += [
         Problem("a provider must be asked over http or https", f"gateway.providers.{name}.base_url")

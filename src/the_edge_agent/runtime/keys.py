@@ -123,7 +123,8 @@ def _schema_of_type(hint: Any, entry: Field[Any]) -> dict[str, Any]:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         inner = _schema_of_type(next(a for a in arguments if a is not NoneType), entry)
-        return {**inner, "type": [inner["type"], "null"]}
+        nullable: dict[str, Any] = {**inner, "type": [inner["type"], "null"]}
+        return {**nullable, "enum": [*inner["enum"], None]} if "enum" in inner else nullable
     if origin is Literal:
         return {"type": "string", "enum": list(arguments)}
     if origin is tuple:

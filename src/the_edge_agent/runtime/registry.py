@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from the_edge_agent.errors import ModelNotFound, PathRefused
 from the_edge_agent.inference import Level
@@ -101,17 +102,12 @@ def model_at_path(
 def _register(name: str, model: ModelConfig, located: LocatedModel, config: RuntimeConfig) -> Registered:
     operational = model.level == "operational"
     file_bytes = sum(path.stat().st_size for path in located.shards or (located.path,))
-    options = {
-        "n_ctx": model.n_ctx,
-        "n_threads": model.n_threads,
-        "n_gpu_layers": model.n_gpu_layers,
-        "n_seq_max": model.parallel,
-    }
-    given: dict[str, int | str] = {key: value for key, value in options.items() if value is not None}
+    options, beside = _options(name, model)
+    file_bytes += sum(path.stat().st_size for path in beside)
     command = LOCAL_COMMAND
     if model.worker == "llama-server":
         command = (sys.executable, "-P", "-m", "the_edge_agent.runtime.llama_server_worker")
-        given["binary"] = config.workers.llama_server
+        options["binary"] = config.workers.llama_server
     return Registered(
         ManagedModel(
             Model(
@@ -122,12 +118,45 @@ def _register(name: str, model: ModelConfig, located: LocatedModel, config: Runt
                 keep_alive_s=None if operational else model.keep_alive_s,
                 wanted=model.preload or operational,
             ),
-            WorkerSpec(name, str(located.path.absolute()), given, command, config.offline),
+            WorkerSpec(name, str(located.path.absolute()), options, command, config.offline),
         ),
         model.level,
         located.path,
         located.header.context_length or 0,
     )
+
+
+def _options(name: str, model: ModelConfig) -> tuple[dict[str, Any], tuple[Path, ...]]:
+    """What the worker is told, without what is left to its own rules, and the files that it opens beside the model's."""
+    projector = _file(model.projector, f"models.{name}.projector")
+    draft_model = _file(model.draft_model, f"models.{name}.draft_model")
+    lora = [(_file(file, f"models.{name}.lora"), scale) for file, scale in model.lora.items()]
+    options = {
+        "n_ctx": model.n_ctx,
+        "n_threads": model.n_threads,
+        "n_gpu_layers": model.n_gpu_layers,
+        "n_seq_max": model.parallel,
+        "chat_format": model.chat_format or None,
+        "kv_type": model.kv_type,
+        "flash_attention": model.flash_attention,
+        "draft_tokens": model.draft_tokens or None,
+        "projector": projector and str(projector),
+        "draft_model": draft_model and str(draft_model),
+        "lora": [(str(file), scale) for file, scale in lora] or None,
+    }
+    beside = (projector, draft_model, *(file for file, _ in lora))
+    given = {key: value for key, value in options.items() if value is not None}
+    return given, tuple(file for file in beside if file is not None)
+
+
+def _file(text: str, place: str) -> Path | None:
+    """A file that the configuration names; None for none. Raises ModelNotFound."""
+    if not text:
+        return None
+    path = Path(text).expanduser().absolute()
+    if not path.is_file():
+        raise ModelNotFound(f"{text} isn't there", place=place, fix="check the path")
+    return path
 
 
 def _locate(name: str, model: ModelConfig, environment: Environment) -> LocatedModel:

@@ -20,7 +20,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from the_edge_agent.backends.runtime_answers import (
     chunk_to_json,
@@ -146,7 +146,12 @@ async def open_local(what: Mapping[str, Any]) -> Backend:
     path, options = what.get("path"), what.get("options", {})
     if not isinstance(path, str) or not isinstance(options, Mapping):
         raise ActionParamsInvalid("open needs a path and options", place="worker")
-    return await LocalBackend.open(Path(path), LocalOptions(**options))  # pyright: ignore[reportUnknownArgumentType]
+    given = dict(cast("Mapping[str, Any]", options))
+    for name in ("projector", "draft_model"):
+        if name in given:
+            given[name] = Path(given[name])
+    given["lora"] = tuple((Path(file), scale) for file, scale in given.get("lora", ()))
+    return await LocalBackend.open(Path(path), LocalOptions(**given))
 
 
 def main(arguments: list[str], open_backend: OpenBackend = open_local) -> int:

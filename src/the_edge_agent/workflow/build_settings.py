@@ -88,8 +88,19 @@ def _llm(reader: Reader, settings: Record) -> LlmSettings:
         draft_tokens=record.get("draft_tokens"),
         draft_model=record.get("draft_model"),
         projector=record.get("projector"),
+        lora=_lora(reader, record),
         api=ApiSettings(_of(api, "base_url", ""), _of(api, "model", ""), _of(api, "key_env", "")),
         fallback=record.get("fallback", "error"),
+    )
+
+
+def _lora(reader: Reader, record: Record) -> tuple[tuple[str, float], ...]:
+    given: Array | None = record.get("lora")
+    adapters = [] if given is None else [reader.record(entry, "lora") for entry in given.entries]
+    return tuple(
+        (adapter.get("path"), float(adapter.get("scale", 1.0)))
+        for adapter in adapters
+        if adapter is not None and adapter.has("path")
     )
 
 

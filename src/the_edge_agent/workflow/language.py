@@ -147,11 +147,20 @@ _LLM = Table(
              maximum=15),
         _key("draft_model", "text", "A smaller GGUF of the same vocabulary that guesses ahead, relative to this file."),
         _key("projector", "text", "The model's mmproj GGUF, relative to this file: with it, the model reads images."),
+        _key("lora", "list:lora", "LoRA adapters that are added to the model's weights."),
         _key("api", "table:api", "A compatible API."),
         _key("fallback", "choice", "What a call does when no local model can answer.", choices=("api", "error"),
              default="error"),
     ),
 )  # fmt: skip
+_LORA = Table(
+    "lora",
+    "an entry of `settings.llm.lora`",
+    (
+        _key("path", "text", "The adapter's GGUF, relative to this file.", required=True),
+        _key("scale", "number", "How strongly it counts.", default="1"),
+    ),
+)
 _API = Table(
     "api",
     "`settings.llm.api`",
@@ -339,7 +348,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
         for table in (
-            _TOP, _INPUT_FIELD, _STATE_FIELD, _SETTINGS, _LLM, _API, _PARALLEL, _PERMISSIONS, _ERROR_HANDLING,
+            _TOP, _INPUT_FIELD, _STATE_FIELD, _SETTINGS, _LLM, _LORA, _API, _PARALLEL, _PERMISSIONS, _ERROR_HANDLING,
             _CHECKPOINT, _CONFIG, _NODE, _STEP, _JUMP, _RUN_EXPRESSION, _RETRY, _ON_ERROR, _STEP_ON_ERROR, _CACHE, _EDGE,
         )
     }

@@ -48,6 +48,7 @@ _SECTIONS: Mapping[str, tuple[str, str]] = {
     "input_field": ("field", "Input and output"),
     "jump": ("jump", "Flow"),
     "llm": ("llm", "settings.llm"),
+    "lora": ("adapter", "settings.llm.lora"),
     "node": ("node", "Nodes"),
     "on_error": ("on_error", "on_error"),
     "parallel": ("parallel", "settings.parallel"),

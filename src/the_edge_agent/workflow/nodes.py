@@ -190,6 +190,8 @@ class LlmSettings:
     draft_tokens: int | None = None
     draft_model: str | None = None
     projector: str | None = None
+    lora: tuple[tuple[str, float], ...] = ()
+    """Adapters' files, each with its strength."""
     api: ApiSettings = field(default_factory=ApiSettings)
     fallback: Literal["api", "error"] = "error"
 
