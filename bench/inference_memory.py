@@ -24,14 +24,15 @@ def rows(quick: bool) -> Iterator[Row]:
     default = probe("load", tinyllama)
     yield limit("inference TinyLlama Q4_K_M, load and first token", default["first_token_s"], 5.0, "s")
     yield limit("inference TinyLlama Q4_K_M, resident", default["rss"] / MB, 1000, "MB")
-    plain = probe("load", tinyllama, repack=False)
-    yield at_least(
-        "inference TinyLlama Q4_K_M, repacked / as in the file", default["rate"], plain["rate"], 1.0, "tok/s"
-    )
-    mapped = probe("load", tinyllama, use_mmap=True)
+    other = probe("load", tinyllama, repack=not default["repacked"])
+    chosen = ("repacked", "as in the file") if default["repacked"] else ("as in the file", "repacked")
+    name = f"inference TinyLlama Q4_K_M, {chosen[0]} / {chosen[1]}"
+    yield at_least(f"{name}, answers", default["rate"], other["rate"], 0.95, "tok/s")
+    yield at_least(f"{name}, prompts", default["prompt_rate"], other["prompt_rate"], 0.95, "tok/s")
+    both = probe("load", tinyllama, repack=True, use_mmap=True)
     yield Row(
-        "inference TinyLlama Q4_K_M, resident when mapped as well", mapped["rss"] / MB, default["rss"] / MB,
-        mapped["rss"] / default["rss"], "shown", "MB", ok=True,
+        "inference TinyLlama Q4_K_M, resident when repacked and mapped", both["rss"] / MB, default["rss"] / MB,
+        both["rss"] / default["rss"], "shown", "MB", ok=True,
     )  # fmt: skip
     quantized = probe("load", tinyllama, kv_type="q8_0")
     yield Row(
@@ -73,8 +74,12 @@ def _load(path: Path, options: dict[str, Any]) -> dict[str, float]:
         run = chat_all(backend, [words(8)], 16)
         best = max(best, (run.n_tokens - 1) / run.decode_s)
     rss = resident_bytes()
+    prompt_s = min(chat_all(backend, [words(250, seed)], 1).seconds for seed in range(3))
+    repacked = backend.plan.model.repack
     backend.close()
-    return {"first_token_s": first_token_s, "rss": rss, "rate": best}
+    return {
+        "first_token_s": first_token_s, "rss": rss, "rate": best, "prompt_rate": 250 / prompt_s, "repacked": repacked,
+    }  # fmt: skip
 
 
 def _cycles(path: Path, options: dict[str, Any]) -> dict[str, float]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
-from bench.llama_peers import BareLoop, LlamaServer, high_level_llama
+from bench.llama_peers import BareLoop, BareProcess, LlamaServer, high_level_llama
 from bench.local_runs import chat_all, words
 from bench.memory_bandwidth import share_of_bandwidth
 from bench.row import Row, at_least, shown
@@ -54,7 +54,6 @@ def best_of(rounds: int, *measure: Callable[[], float]) -> list[float]:
 def _single_stream(threads: int, quick: bool) -> Iterator[Row]:
     path = synthetic_model("tinyllama-1.1b-q4_k_m")
     n_tokens = 24 if quick else 48
-    bare = BareLoop(path, n_threads=threads)
     backend = LocalBackend.load(path, LocalOptions(n_threads=threads, cache_cells=0))
     prompt = words(24)
 
@@ -62,13 +61,10 @@ def _single_stream(threads: int, quick: bool) -> Iterator[Row]:
         run = chat_all(backend, [prompt], n_tokens)
         return (run.n_tokens - 1) / run.decode_s
 
-    def peer() -> float:
-        bare.prefill(range(300, 350))
-        return n_tokens / bare.decode(n_tokens)
-
-    mine, theirs = best_of(4 if quick else 10, ours, peer)
+    loaded = backend.plan.model
+    with BareProcess(path, n_threads=threads, repack=loaded.repack, mapped=bool(loaded.use_mmap)) as bare:
+        mine, theirs = best_of(4 if quick else 10, ours, lambda: bare.rate(range(300, 350), n_tokens))
     backend.close()
-    bare.close()
     note = share_of_bandwidth(path, mine, threads)
     yield at_least("inference TinyLlama Q4_K_M, one stream / bare C loop", mine, theirs, 0.98, "tok/s", note)
 
@@ -147,9 +143,9 @@ def _eight_streams(threads: int, quick: bool) -> Iterator[Row]:
 def _branches(threads: int, quick: bool) -> Iterator[Row]:
     path = synthetic_model("tinyllama-1.1b-q4_k_m")
     n_prefix, n_branches, n_tokens = (250, 8, 8) if quick else (1000, 16, 32)
-    prefix = words(n_prefix // 2, 7)
+    prefix = words(n_prefix, 7)
     prompts = [f"{prefix} {words(4, seed)}" for seed in range(n_branches)]
-    options = LocalOptions(n_threads=threads, n_ctx=2048, cache_cells=0)
+    options = LocalOptions(n_threads=threads, n_ctx=4096, cache_cells=0)
     backend = LocalBackend.load(path, options)
     count = asyncio.run(backend.count_tokens(ChatRequest((Message("user", prompts[0]),))))
     together = chat_all(backend, prompts, n_tokens)
@@ -196,7 +192,7 @@ def _pace(threads: int, quick: bool) -> Iterator[Row]:
             return count / elapsed
 
         before = await pace()
-        long_prompt = ChatRequest((Message("user", words(2000, 3)),), SamplingParams(max_tokens=1))
+        long_prompt = ChatRequest((Message("user", words(3900, 3)),), SamplingParams(max_tokens=1))
         task = asyncio.ensure_future(collect(backend.chat(long_prompt)))
         await asyncio.sleep(0)
         beside = await pace()
@@ -205,7 +201,8 @@ def _pace(threads: int, quick: bool) -> Iterator[Row]:
         task.cancel()
         after = await pace()
         await stream.aclose()
-        return max(before, after), beside
+        # A stream slows down as it grows: what it would have had in the middle lies between.
+        return (before + after) / 2, beside
 
     alone, beside = asyncio.run(scenario())
     backend.close()

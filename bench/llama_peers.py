@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import multiprocessing
 import os
 import shutil
 import socket
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,13 +30,21 @@ class BareLoop:
     """llama_decode and llama_sampler_sample with nothing around them: what the machine gives at best."""
 
     def __init__(
-        self, path: Path, *, n_threads: int, n_ctx: int = 2048, flash: int = -1, mapped: bool = False
+        self,
+        path: Path,
+        *,
+        n_threads: int,
+        n_ctx: int = 2048,
+        flash: int = -1,
+        mapped: bool = False,
+        repack: bool = True,
     ) -> None:
         self._library = LlamaLibrary.acquire()
         lib = self.lib = self._library.bindings
         model_params = lib.llama_model_default_params()
         model_params.n_gpu_layers = 0
         model_params.load_mode = int(mapped)
+        model_params.use_extra_bufts = repack
         self.model = lib.llama_model_load_from_file(str(path).encode(), model_params)
         params = lib.llama_context_default_params()
         params.n_ctx, params.n_batch, params.n_ubatch = n_ctx, 512, 512
@@ -90,6 +100,41 @@ class BareLoop:
         lib.llama_free(self.context)
         lib.llama_model_free(self.model)
         self._library.release()
+
+
+class BareProcess:
+    """A ``BareLoop`` in a process of its own: where two teams of OpenMP threads live in one process, both are slowed down.
+    ``options`` are the loop's. Use it in a ``with`` block.
+    """
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve_bare, args=(theirs, path, options), daemon=True)
+
+    def rate(self, prompt: range, n_tokens: int) -> float:
+        """Tokens a second behind a prompt."""
+        self._pipe.send((prompt, n_tokens))
+        return n_tokens / self._pipe.recv()
+
+    def __enter__(self) -> Self:
+        self._process.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pipe.send(None)
+        self._process.join(30)
+
+
+def _serve_bare(pipe: Connection, path: Path, options: dict[str, Any]) -> None:
+    loop = BareLoop(path, **options)
+    while asked := pipe.recv():
+        prompt, n_tokens = asked
+        loop.prefill(prompt)
+        pipe.send(loop.decode(n_tokens))
+    loop.close()
 
 
 def high_level_llama(path: Path, *, n_threads: int, n_ctx: int) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from the_edge_agent.errors import OutOfMemory, UsageError
 from the_edge_agent.gguf import GgufHeader, TensorInfo, read_header
 from the_edge_agent.llama.machine import Machine, read_machine
+from the_edge_agent.llama.params import ModelParams
 from the_edge_agent.llama.plan import LoadWishes, kv_cell_bytes, plan_load, resolve_threads
 
 MB = 10**6
@@ -89,6 +92,18 @@ def test_repacked_weights_are_read_and_others_are_mapped():
     assert plan_load(header(700, kind="Q4_K"), LoadWishes(), IDLE).model.use_mmap is False
     assert plan_load(header(700, kind="Q8_0"), LoadWishes(), IDLE).model.use_mmap is True
     assert plan_load(header(700, kind="Q4_K"), LoadWishes(repack=False), IDLE).model.use_mmap is True
+
+
+def test_weights_are_left_as_in_the_file_where_that_was_measured_to_be_faster():
+    amd = replace(IDLE, cpu_vendor="AuthenticAMD")
+    assert plan_load(header(700, kind="Q4_K"), LoadWishes(), amd).model == ModelParams(
+        n_gpu_layers=0, use_mmap=True, use_mlock=False, repack=False
+    )
+    assert plan_load(header(700, kind="Q4_0"), LoadWishes(), amd).model.repack is True
+    assert plan_load(header(700, kind="Q4_K"), LoadWishes(repack=True), amd).model.repack is True
+    assert plan_load(
+        header(700, kind="Q4_K"), LoadWishes(), replace(IDLE, cpu_vendor="GenuineIntel")
+    ).model.repack
 
 
 def test_threads_are_physical_cores_and_one_fewer_on_a_busy_host():

@@ -144,7 +144,7 @@ class Loop:
 
     def _step(self) -> None:
         scheduler = self._scheduler
-        budget = self._pacer.budget(n_decoding=scheduler.n_decoding, n_pending=scheduler.n_pending)
+        budget = self._pacer.budget(n_decoding=scheduler.n_decoding, prompts=scheduler.pending_prompts)
         step = scheduler.plan(budget)
         self._apply(step)
         if not step.spans:

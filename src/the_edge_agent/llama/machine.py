@@ -12,11 +12,14 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``physical_cores`` that this process may use, the load average of the last minute, bytes that can be had."""
+    """``physical_cores`` that this process may use, the load average of the last minute, bytes that can be had, and who
+    made the processor, as it calls itself (``AuthenticAMD``); empty where it doesn't say.
+    """
 
     physical_cores: int
     load: float
     available_bytes: int
+    cpu_vendor: str = ""
 
 
 def read_machine(root: Path = Path("/")) -> Machine:
@@ -26,7 +29,7 @@ def read_machine(root: Path = Path("/")) -> Machine:
         load = os.getloadavg()[0]
     except OSError:
         load = 0.0
-    return Machine(_physical(usable, root), load, _available(root))
+    return Machine(_physical(usable, root), load, _available(root), _vendor(root))
 
 
 def _usable_cpus() -> set[int]:
@@ -46,6 +49,15 @@ def _physical(usable: set[int], root: Path) -> int:
         except OSError:
             return max(1, len(usable))
     return max(1, len(cores))
+
+
+def _vendor(root: Path) -> str:
+    try:
+        with (root / "proc/cpuinfo").open(encoding="ascii", errors="replace") as lines:
+            named = (line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id"))
+            return next(named, "")
+    except OSError:
+        return ""
 
 
 def _available(root: Path) -> int:

@@ -1,20 +1,26 @@
 """How many prompt tokens a step may feed. Decides from measured times alone; has no clock of its own.
 
-Two aims: no step takes much longer than ``MAX_STEP_S`` (so that a cancel is soon seen), and while streams are running,
-prefill takes at most ``share`` of the time, so that they keep the rest of their pace. Short prompts may take half: they
-are in soon, and whoever sent them is waiting. Unused time is saved up to ``BURST_S``. Knows nothing of sequences.
+Three aims: no step takes much longer than ``MAX_STEP_S`` (so that a cancel is soon seen); beside a long prompt, running
+streams keep all but ``share`` of the pace they had without it, also where its cells slow their own steps down; short
+prompts go in whole and at once, for whoever sent them is waiting, and the streams get their time back before the next:
+each of both has an equal part of it. Unused time is saved up to ``BURST_S``. Knows nothing of sequences.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 MAX_STEP_S = 0.4
 BURST_S = 0.05
-SHORT_PROMPTS = 256
-SHORT_SHARE = 0.5
+SHORT_PROMPT = 256
+LEAST_SHORT_SHARE, MOST_SHORT_SHARE = 0.5, 0.9
+#: Of what a prompt may take of a stream's time, this much it takes even where its cells slow the stream down by more.
+LEAST_EARNED = 0.25
 MIN_CHUNK = 16
-FIRST_CHUNK = 64
+#: Fewer rows in one pass cost nearly as much as this many.
+GOOD_CHUNK = 64
 _WEIGHT = 0.3
 
 
@@ -31,26 +37,44 @@ class Pacer:
     credit_s: float = BURST_S
 
     _share_now: float = 0.17
+    _alone_s: float = 0.0
+    """``decode_s`` before there was a prompt beside these streams."""
+    _n_decoding: int = 0
 
-    def budget(self, *, n_decoding: int, n_pending: int) -> int:
-        """Prompt tokens of ``n_pending`` that the next step may feed; 0 while credit is being saved."""
-        self._share_now = max(self.share, SHORT_SHARE) if n_pending <= SHORT_PROMPTS else self.share
+    def budget(self, *, n_decoding: int, prompts: Sequence[int]) -> int:
+        """Prompt tokens that the next step may feed; 0 while credit is being saved. ``prompts`` are the sizes of those
+        that aren't whole yet, in the order they are fed.
+        """
+        if not prompts or n_decoding != self._n_decoding:
+            self._alone_s, self._n_decoding = self.decode_s, n_decoding
+        n_short = sum(1 for _ in takewhile(lambda tokens: tokens <= SHORT_PROMPT, prompts))
+        self._share_now = self.share
+        if n_short:
+            fair = n_short / (n_short + n_decoding)
+            self._share_now = max(self.share, min(MOST_SHORT_SHARE, max(LEAST_SHORT_SHARE, fair)))
         if self.token_s <= 0:
-            return min(FIRST_CHUNK, self.n_batch)
-        longest = max(MIN_CHUNK, int(MAX_STEP_S / self.token_s))
+            return min(GOOD_CHUNK, self.n_batch)
+        longest = self._longest()
         if n_decoding == 0:
             return min(longest, self.n_batch)
+        if n_short:
+            return min(longest, sum(prompts[:n_short]), self.n_batch) if self.credit_s >= 0 else 0
         affordable = int(self.credit_s / self.token_s + 1e-6)
-        # Small chunks waste a pass over the weights each: save until a chunk costs about a decode step.
-        worthwhile = max(MIN_CHUNK, min(longest, int(self.decode_s / self.token_s)))
-        return min(affordable, longest, self.n_batch) if affordable >= worthwhile else 0
+        return min(affordable, longest, self.n_batch) if affordable >= self._worthwhile() else 0
+
+    def _longest(self) -> int:
+        return max(MIN_CHUNK, int(MAX_STEP_S / self.token_s))
+
+    def _worthwhile(self) -> int:
+        """Small chunks waste a pass over the weights each: save until there is enough for a good one."""
+        return min(self._longest(), max(GOOD_CHUNK, int(self.decode_s / self.token_s)), self.n_batch)
 
     def observe(self, *, n_prompt: int, n_decoded: int, seconds: float) -> None:
         """Take a step's measured time into account."""
         if n_prompt == 0:
             self.decode_s = _blend(self.decode_s, seconds)
             # Never less than a chunk's worth, or a slow model's prompt would wait for ever.
-            most_s = max(BURST_S, MIN_CHUNK * self.token_s)
+            most_s = max(BURST_S, self._worthwhile() * self.token_s) if self.token_s > 0 else BURST_S
             self.credit_s = min(most_s, self.credit_s + self._earned_s(seconds))
             return
         extra_s = seconds - (self.decode_s if n_decoded else 0.0)
@@ -63,7 +87,10 @@ class Pacer:
             self.credit_s = BURST_S
 
     def _earned_s(self, decode_s: float) -> float:
-        return decode_s * self._share_now / (1 - self._share_now)
+        """What a step of decoding allows prompts to take beside it; less where it is slower than it was without them."""
+        whole_s = decode_s * self._share_now / (1 - self._share_now)
+        lost_s = max(0.0, self.decode_s - self._alone_s) if self._alone_s else 0.0
+        return max(whole_s - lost_s, LEAST_EARNED * whole_s)
 
 
 def _blend(old: float, new: float) -> float:

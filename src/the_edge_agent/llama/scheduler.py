@@ -194,10 +194,12 @@ class Scheduler:
         return sum(1 for work in self._running if work.pending <= work.n_outputs)
 
     @property
-    def n_pending(self) -> int:
-        """Prompt tokens that are not in the KV cache yet, as far as is known before prefixes are shared."""
+    def pending_prompts(self) -> tuple[int, ...]:
+        """Sizes of the prompts that aren't whole in the KV cache yet, in the order they are fed, without what was found
+        there (as far as is known before prefixes are shared).
+        """
         works = (*self._running, *self._waiting)
-        return sum(work.pending for work in works if work.pending > work.n_outputs)
+        return tuple(len(work.tokens) - work.cached for work in works if work.pending > work.n_outputs)
 
     @property
     def n_waiting(self) -> int:

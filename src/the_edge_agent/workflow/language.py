@@ -142,7 +142,7 @@ _LLM = Table(
         _key("kv_type", "choice", "How the KV cache is stored.", choices=("f32", "f16", "q8_0", "q4_0"), default="f16"),
         _key("flash_attention", "boolean", "Whether attention is computed in blocks.", default="libllama's choice"),
         _key("use_mmap", "boolean", "Whether the file is mapped instead of read.", default="by the kind of weights"),
-        _key("repack", "boolean", "Whether weights are laid out anew for faster kernels.", default="true"),
+        _key("repack", "boolean", "Whether weights are laid out anew for faster kernels.", default="by the kind of weights and processor"),
         _key("draft_tokens", "integer", "Tokens to guess ahead, the text stays the same.", default="0", minimum=0,
              maximum=15),
         _key("draft_model", "text", "A smaller GGUF of the same vocabulary that guesses ahead, relative to this file."),
