@@ -102,6 +102,7 @@ static int put_entry(sqfs *fs, sqfs_inode *inode, char *path, size_t root_length
 }
 
 static int open_image(sqfs *fs, const char *image, off_t offset) {
+    if (!has_sound_superblock(image, offset)) return refuse(EINVAL);
     int file = open(image, O_RDONLY | O_CLOEXEC);
     if (file < 0) return -1;
     memset(fs, 0, sizeof *fs);
@@ -126,7 +127,7 @@ static int walk(sqfs *fs, const char *folder, const char *pattern, int print, lo
             failed = refuse(EILSEQ);
         else if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, walker.path) >= sizeof path)
             failed = refuse(ENAMETOOLONG);
-        else if (sqfs_inode_get(fs, &inode, walker.entry.inode) != SQFS_OK)
+        else if (!is_inside_block(walker.entry.inode) || sqfs_inode_get(fs, &inode, walker.entry.inode) != SQFS_OK)
             failed = refuse(EIO);
         else {
             failed = put_entry(fs, &inode, path, strlen(folder));
@@ -165,7 +166,8 @@ unsigned long long unpacked_bytes(const char *image, off_t offset) {
     if (sqfs_traverse_open(&walker, &fs, sqfs_inode_root(&fs)) == SQFS_OK) {
         while (sqfs_traverse_next(&walker, &error) && strlen(walker.path) < PATH_MAX) {
             sqfs_inode inode;
-            if (walker.dir_end || sqfs_inode_get(&fs, &inode, walker.entry.inode) != SQFS_OK) continue;
+            if (walker.dir_end || !is_inside_block(walker.entry.inode) ||
+                sqfs_inode_get(&fs, &inode, walker.entry.inode) != SQFS_OK) continue;
             if (S_ISREG(inode.base.mode)) total += inode.xtra.reg.file_size;
         }
         sqfs_traverse_close(&walker);

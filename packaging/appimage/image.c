@@ -13,6 +13,14 @@
 
 #define MOST_SECTIONS 4096
 
+/* The SquashFS superblock: 96 bytes, little-endian like this machine. */
+#define SUPERBLOCK_BYTES 96
+#define SQUASHFS_MAGIC 0x73717368u
+#define LEAST_BLOCK_LOG 12
+#define MOST_BLOCK_LOG 20
+#define METADATA_BYTES 8192
+#define NO_TABLE UINT64_MAX
+
 /* The sections that the specification names; tools fill them in. */
 __attribute__((section(".upd_info"), used)) static const char update_section[1024] = "";
 __attribute__((section(".sha256_sig"), used)) static const char signature_section[1024] = "";
@@ -63,6 +71,39 @@ off_t payload_offset(const char *path) {
         return -1;
     }
     return (off_t)end;
+}
+
+static uint64_t number_at(const unsigned char *from, size_t size) {
+    uint64_t number = 0;
+    memcpy(&number, from, size);
+    return number;
+}
+
+int is_inside_block(unsigned long long reference) { return (reference & 0xffff) < METADATA_BYTES; }
+
+static int is_sound(const unsigned char *block, uint64_t room) {
+    uint64_t log = number_at(block + 22, 2), used = number_at(block + 40, 8);
+    if (number_at(block, 4) != SQUASHFS_MAGIC || number_at(block + 28, 2) != 4 || number_at(block + 30, 2) != 0) return 0;
+    if (log < LEAST_BLOCK_LOG || log > MOST_BLOCK_LOG || number_at(block + 12, 4) != UINT64_C(1) << log) return 0;
+    if (!is_inside_block(number_at(block + 32, 8))) return 0; /* the root folder */
+    if (number_at(block + 4, 4) == 0 || used < SUPERBLOCK_BYTES || used > room) return 0;
+    for (size_t place = 48; place < SUPERBLOCK_BYTES; place += 8) { /* ids, xattrs, inodes, directories, fragments, exports */
+        uint64_t table = number_at(block + place, 8);
+        if (table != NO_TABLE && (table < SUPERBLOCK_BYTES || table >= used)) return 0;
+    }
+    return 1;
+}
+
+int has_sound_superblock(const char *path, off_t offset) {
+    struct stat status;
+    unsigned char block[SUPERBLOCK_BYTES];
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    int sound = fstat(file, &status) == 0 && offset >= 0 && offset <= status.st_size &&
+                read_at(file, block, sizeof block, (uint64_t)offset) == 0 &&
+                is_sound(block, (uint64_t)(status.st_size - offset));
+    close(file);
+    return sound;
 }
 
 int find_image(const char *argv0, char path[PATH_MAX]) {

@@ -74,6 +74,7 @@ static void set_operations(struct fuse_lowlevel_ops *operations) {
 static int serve(const char *image, off_t offset, const char *point, int ready) {
     struct fuse_lowlevel_ops operations;
     set_operations(&operations);
+    if (!has_sound_superblock(image, offset)) return 1;
     sqfs_ll *filesystem = sqfs_ll_open(image, (size_t)offset);
     if (filesystem == NULL) return 1;
     image_file = filesystem->fs.fd;

@@ -10,6 +10,13 @@
 /* Where the ELF part of `path` ends and the payload begins, in bytes; -1 with errno where it is no sound ELF file. */
 off_t payload_offset(const char *path);
 
+/* Whether a SquashFS 4.0 superblock stands at `offset` whose numbers can be used: squashfuse divides by some, and shifts by
+ * others, without looking. */
+int has_sound_superblock(const char *path, off_t offset);
+
+/* Whether a reference to an inode points into a metadata block; squashfuse reads past its end otherwise. */
+int is_inside_block(unsigned long long reference);
+
 /* The running AppImage's own path, links resolved. TARGET_APPIMAGE names another. Returns 0, or -1 with errno. */
 int find_image(const char *argv0, char path[PATH_MAX]);
 

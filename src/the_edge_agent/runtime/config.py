@@ -106,6 +106,9 @@ class WorkersConfig:
     patience_s: float = key(
         "Seconds a request waits for a busy model before that takes no younger requests", 2.0, low=0
     )
+    standby: bool = key(
+        "Keep one process without a model, so that a lost worker is replaced sooner (some 50 MB)", True
+    )
     llama_server: str = key("The llama-server binary, for models with that kind of worker", "llama-server")
 
 

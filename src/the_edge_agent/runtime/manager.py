@@ -55,6 +55,7 @@ from the_edge_agent.runtime.schedule import (
     WorkerMeasured,
 )
 from the_edge_agent.runtime.scheduler import decide, next_wakeup_s
+from the_edge_agent.runtime.standby import Standby
 from the_edge_agent.runtime.ticket import Ticket, error_of
 from the_edge_agent.runtime.token_rate import TokenRate
 from the_edge_agent.runtime.worker_life import live
@@ -78,7 +79,6 @@ class Manager:
     ) -> None:
         self._limits = limits
         self._timing = workers
-        self._environ = environ
         self._wall_clock = wall_clock
         self._schedule = Schedule(_scheduler_limits(limits, workers, memory_bytes))
         self._records: dict[str, Record] = {}
@@ -88,6 +88,7 @@ class Manager:
         self._timer: asyncio.TimerHandle | None = None
         self._rate = TokenRate()
         self._first = tuple(models)
+        self._standby = Standby(environ)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -108,7 +109,7 @@ class Manager:
             record.stop.set()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, self._standby.aclose(), return_exceptions=True)
 
     # What it knows.
 
@@ -345,7 +346,7 @@ class Manager:
                 log.info("%s: starting", name)
                 record = self._records[name]
                 record.stop = asyncio.Event()
-                life = live(record, self._timing, self._environ, self._tell, self._wall_clock)
+                life = live(record, self._timing, self._standby, self._tell, self._wall_clock)
                 task = asyncio.create_task(life, name=f"worker {name}")
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)

@@ -4,7 +4,7 @@ FD is one end of a socket pair: nobody but the daemon holds the other, no file o
 dies. The first message says which file to open; then requests are answered as streams. A worker knows nothing of queues,
 users, other models or restarts: it is either answering or dead.
 
-Messages in: ``open {path, options}``, ``chat|embed|count ID request``, ``cancel ID``, ``ping N``.
+Messages in: ``warm`` (a model will come), ``open {path, options}``, ``chat|embed|count ID request``, ``cancel ID``, ``ping N``.
 Messages out: ``ready info``, ``unready error``, ``text ID text ids`` (a plain chunk), ``chunk ID chunk``, ``end ID``,
 ``result ID value``, ``error ID error``, ``pong N progress`` (progress grows with every step of work).
 """
@@ -12,6 +12,8 @@ Messages out: ``ready info``, ``unready error``, ``text ID text ids`` (a plain c
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 import logging
 import os
 import signal
@@ -41,8 +43,9 @@ OpenBackend = Callable[[Mapping[str, Any]], Awaitable[Backend]]
 class Worker:
     """Answers one daemon over one socket until either side is done."""
 
-    def __init__(self, open_backend: OpenBackend) -> None:
+    def __init__(self, open_backend: OpenBackend, warm: Callable[[], object] = lambda: None) -> None:
         self._open_backend = open_backend
+        self._warm = warm
         self._backend: Backend | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._opening: asyncio.Task[None] | None = None
@@ -67,6 +70,8 @@ class Worker:
         match message:
             case ["ping", int(number)]:
                 self._channel.send("pong", number, self._progress_now())
+            case ["warm"] if self._opening is None:
+                self._warm()
             case ["open", dict(what)] if self._opening is None:  # pyright: ignore[reportUnknownVariableType]
                 self._opening = asyncio.create_task(self._open(what))  # pyright: ignore[reportUnknownArgumentType]
             case ["cancel", int(number)]:
@@ -154,7 +159,18 @@ async def open_local(what: Mapping[str, Any]) -> Backend:
     return await LocalBackend.open(Path(path), LocalOptions(**given))
 
 
-def main(arguments: list[str], open_backend: OpenBackend = open_local) -> int:
+def warm_local() -> None:
+    """What opening any model takes before its file is looked at."""
+    from the_edge_agent.llama.bindings import load_bindings
+
+    with contextlib.suppress(EdgeAgentError):  # opening will say so
+        importlib.import_module("the_edge_agent.backends.local")
+        load_bindings()
+
+
+def main(
+    arguments: list[str], open_backend: OpenBackend = open_local, warm: Callable[[], object] = warm_local
+) -> int:
     """The process: tie its life to the daemon's, then serve."""
     descriptor, parent_pid, *flags = arguments
     die_with_parent(int(parent_pid))
@@ -164,7 +180,7 @@ def main(arguments: list[str], open_backend: OpenBackend = open_local) -> int:
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     connection = socket.socket(fileno=int(descriptor))
-    asyncio.run(Worker(open_backend).run(connection))
+    asyncio.run(Worker(open_backend, warm).run(connection))
     sys.stderr.flush()
     os._exit(0)  # no native finalizer may keep a stopped worker alive
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from the_edge_agent.errors import EdgeAgentError
 from the_edge_agent.runtime.config import WorkersConfig
 from the_edge_agent.runtime.model_status import Record
 from the_edge_agent.runtime.schedule import Event, WorkerLost, WorkerReady, WorkerStopped
-from the_edge_agent.runtime.worker_process import WorkerGone, WorkerProcess
+from the_edge_agent.runtime.standby import Standby
+from the_edge_agent.runtime.worker_process import WorkerGone
 
 log = logging.getLogger("the_edge_agent.runtime")
 
@@ -18,7 +19,7 @@ log = logging.getLogger("the_edge_agent.runtime")
 async def live(
     record: Record,
     timing: WorkersConfig,
-    environ: Mapping[str, str],
+    standby: Standby,
     tell: Callable[[Event], None],
     wall_clock: Callable[[], float],
 ) -> None:
@@ -37,7 +38,7 @@ async def live(
         tell(WorkerLost(name, failure, permanent))
 
     try:
-        worker = await WorkerProcess.start(record.spec, timing, environ, on_pid=started)
+        worker = await standby.start(record.spec, timing, started)
     except WorkerGone as gone:
         lost(gone.what)
         return

@@ -67,27 +67,54 @@ class WorkerProcess:
         *,
         on_pid: Callable[[int], None] | None = None,
     ) -> Self:
-        """Start it and wait until it is healthy.
+        """``spawn`` and ``open`` in one. Raises what they raise; nothing is left running then."""
+        worker = await cls.spawn(spec, timing, environ)
+        if on_pid is not None:
+            on_pid(worker.pid)
+        await worker.open(spec)
+        return worker
 
-        Raises:
-            EdgeAgentError: what the worker said when it couldn't open the model.
-            WorkerGone: it died or wasn't healthy within ``load_timeout_s``. Nothing is left running.
-        """
+    @classmethod
+    async def spawn(cls, spec: WorkerSpec, timing: WorkersConfig, environ: Mapping[str, str]) -> Self:
+        """A process as ``spec`` says that has opened nothing yet; ``open`` or ``kill`` it. Raises WorkerGone."""
         worker = cls(spec, timing)
         try:
-            await worker._spawn(environ)
-            if on_pid is not None:
-                on_pid(worker.pid)
-            async with asyncio.timeout(timing.load_timeout_s):
-                worker.info = await worker._ready
-        except TimeoutError:
-            await worker.kill()
-            raise WorkerGone(f"it wasn't ready within {timing.load_timeout_s:g} s", place=spec.name) from None
+            await worker._start_process(environ)
         except BaseException:
             await worker.kill()
             raise
-        worker._background.append(asyncio.create_task(worker._watch()))
         return worker
+
+    async def open(self, spec: WorkerSpec) -> None:
+        """Have it open the model and wait until it is healthy.
+
+        Raises:
+            EdgeAgentError: what the worker said when it couldn't open the model.
+            WorkerGone: it died or wasn't healthy within ``load_timeout_s``. It is killed then.
+        """
+        self._spec, self.name, self.info = spec, spec.name, BackendInfo("local", spec.name)
+        self.file_identity = file_identity(spec.path)
+        self._channel.send("open", {"path": spec.path, "options": dict(spec.options)})
+        try:
+            async with asyncio.timeout(self._timing.load_timeout_s):
+                self.info = await self._ready
+        except TimeoutError:
+            await self.kill()
+            raise WorkerGone(
+                f"it wasn't ready within {self._timing.load_timeout_s:g} s", place=spec.name
+            ) from None
+        except BaseException:
+            await self.kill()
+            raise
+        self._background.append(asyncio.create_task(self._watch()))
+
+    def warm(self) -> None:
+        """Have it do already what opening any model takes."""
+        self._channel.send("warm")
+
+    def is_like(self, spec: WorkerSpec) -> bool:
+        """Whether it was started as ``spec`` would be, model aside."""
+        return (self._spec.command, self._spec.offline) == (spec.command, spec.offline)
 
     async def __aenter__(self) -> Self:
         """Itself: ``start`` did the work."""
@@ -235,7 +262,7 @@ class WorkerProcess:
 
     # Starting, watching, stopping.
 
-    async def _spawn(self, environ: Mapping[str, str]) -> None:
+    async def _start_process(self, environ: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         log_end, their_log_end = os.pipe()  # not asyncio's pipe: its wait() would wait for grandchildren too
         with theirs, os.fdopen(their_log_end, "wb", 0) as their_log:
@@ -263,7 +290,6 @@ class WorkerProcess:
         reading = asyncio.create_task(self._read_log(log_end))
         self._background += [reading, asyncio.create_task(self._reap(reading))]
         await asyncio.get_running_loop().create_unix_connection(lambda: self._channel, sock=ours)
-        self._channel.send("open", {"path": self._spec.path, "options": dict(self._spec.options)})
 
     async def _read_log(self, descriptor: int) -> None:
         reader = asyncio.StreamReader()

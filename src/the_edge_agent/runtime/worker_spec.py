@@ -21,13 +21,16 @@ PASSED_VARIABLES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """What to start. ``command`` is followed by the socket's number and the daemon's pid."""
+    """What to start. ``command`` is followed by the socket's number and the daemon's pid. With ``standby`` a process of this
+    command may be started before it is known which model it is for.
+    """
 
     name: str
     path: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "the_edge_agent.runtime.worker")
     offline: bool = False
+    standby: bool = False
 
 
 def scrubbed_environment(environ: Mapping[str, str]) -> dict[str, str]:
