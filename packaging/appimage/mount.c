@@ -20,6 +20,8 @@
 
 #include <squashfuse/ll.h>
 
+#include "read.h"
+
 /* After this many bytes read, the kernel may forget its cache of the image: what was read lies in the cache of the
  * mounted files as well, and a model of gigabytes shouldn't lie there twice. */
 #define FORGET_EVERY ((size_t)64 << 20)
@@ -46,7 +48,7 @@ static void on_signal(int number) {
 }
 
 static void op_read(fuse_req_t request, fuse_ino_t inode, size_t count, off_t offset, struct fuse_file_info *info) {
-    sqfs_ll_op_read(request, inode, count, offset, info);
+    read_file(request, inode, count, offset, info);
     unforgotten += count;
     if (unforgotten >= FORGET_EVERY) {
         unforgotten = 0;
@@ -54,8 +56,14 @@ static void op_read(fuse_req_t request, fuse_ino_t inode, size_t count, off_t of
     }
 }
 
+static void op_init(void *filesystem, struct fuse_conn_info *connection) {
+    (void)filesystem;
+    connection->want |= connection->capable & (FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
+}
+
 static void set_operations(struct fuse_lowlevel_ops *operations) {
     memset(operations, 0, sizeof *operations);
+    operations->init = op_init;
     operations->getattr = sqfs_ll_op_getattr;
     operations->opendir = sqfs_ll_op_opendir;
     operations->releasedir = sqfs_ll_op_releasedir;

@@ -27,7 +27,7 @@ FLAGS = (
     "-s",
 )
 LAUNCHER_SOURCES = ("launcher.c",)
-RUNTIME_SOURCES = ("runtime.c", "image.c", "extract.c", "mount.c", "absent.c")
+RUNTIME_SOURCES = ("runtime.c", "image.c", "extract.c", "mount.c", "read.c", "absent.c")
 RUNTIME_LIBRARIES = ("-lsquashfuse_ll", "-lsquashfuse", "-lfuse3", "-lpthread", "-lzstd", "-lz")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from the_edge_agent.bundle.appimage import write_appimage
@@ -29,9 +30,13 @@ def workshop() -> Workshop:
 
 
 def make_image(
-    folder: Path, script: str = SCRIPT, name: str = "small image.AppImage", arch: Architecture = X86
+    folder: Path,
+    script: str = SCRIPT,
+    name: str = "small image.AppImage",
+    arch: Architecture = X86,
+    more: Mapping[str, bytes] | None = None,
 ) -> Path:
-    """Write the AppImage into the folder."""
+    """Write the AppImage into the folder; ``more`` files lie beside its own."""
     tree = folder / "tree"
     (tree / "folder" / "deep").mkdir(parents=True)
     (tree / "AppRun").write_text(script)
@@ -39,6 +44,8 @@ def make_image(
     (tree / "folder" / "text").write_text("text\n")
     (tree / "folder" / "deep" / "model.gguf").write_bytes(b"GGUF" + bytes(range(256)) * 4_000)
     (tree / "link").symlink_to("folder/text")
+    for file, content in (more or {}).items():
+        (tree / file).write_bytes(content)
     target = folder / name
     write_appimage(tree, build_runtime(workshop(), arch), target, 0)
     return target

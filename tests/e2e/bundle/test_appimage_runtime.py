@@ -157,6 +157,43 @@ def test_a_mount_lasts_until_it_is_told_to_end(image, tmp_path) -> None:
     assert wait_gone(point)
 
 
+def test_what_is_read_through_a_mount_is_what_was_packed_wherever_one_begins(checked, tmp_path) -> None:
+    """Models stand raw in the image and go to the kernel by splice; the rest is unpacked by blocks that are kept."""
+    noise = random.Random(11)
+    sizes = [0, 1, 131_071, 131_072, 131_073, 1_048_576, 3_000_001]
+    files = {f"{size}.{kind}": size for size in sizes for kind in ("gguf", "text")}
+    contents = {
+        name: noise.randbytes(size) if name.endswith("gguf") else (b"%d " % size * size)[:size]
+        for name, size in files.items()
+    }
+    image = make_image(tmp_path, more=contents)
+    environ = {**os.environ, "TARGET_APPIMAGE": str(image), "ASAN_OPTIONS": "detect_leaks=0"}
+    for runtime in (image, checked):
+        with subprocess.Popen(
+            [runtime, "--appimage-mount"], stdout=subprocess.PIPE, text=True, env=environ
+        ) as process:
+            assert process.stdout is not None
+            folder = Path(process.stdout.readline().strip())
+            handles = {name: (folder / name).open("rb", buffering=0) for name in files}
+            for _ in range(400):
+                name = noise.choice(list(files))
+                start, count = (
+                    noise.randrange(files[name] + 10),
+                    noise.choice([1, 100, 4096, 131_072, 900_000]),
+                )
+                handles[name].seek(start)
+                assert handles[name].read(count) == contents[name][start : start + count], (
+                    name,
+                    start,
+                    count,
+                )
+            for name, handle in handles.items():
+                handle.close()
+                assert (folder / name).read_bytes() == contents[name]
+            process.send_signal(signal.SIGTERM)
+        assert wait_gone(folder)
+
+
 def test_a_signal_reaches_the_program_that_was_unpacked(tmp_path) -> None:
     image = make_image(
         tmp_path, "#!/bin/sh\ntrap 'echo caught; exit 3' TERM\necho ready\nwhile :; do sleep 0.05; done\n"
