@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypedDict
 from bench.row import Row, at_most, limit
 
 from the_edge_agent.actions import BUILTIN_ACTIONS
-from the_edge_agent.adapters.sqlite_log import RunStore
+from the_edge_agent.adapters.run_store import RunStore
 from the_edge_agent.engine.events import Finished
 from the_edge_agent.engine.run import run
 from the_edge_agent.workflow.load import parse_workflow

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from the_edge_agent.adapters.sqlite_log import RunStore
+    from the_edge_agent.adapters.run_store import RunStore
     from the_edge_agent.app import App, AppOptions, replay, resume, run
     from the_edge_agent.errors import EdgeAgentError
     from the_edge_agent.workflow.nodes import Workflow
@@ -33,7 +33,7 @@ _HOMES = {
     "App": "the_edge_agent.app",
     "AppOptions": "the_edge_agent.app",
     "EdgeAgentError": "the_edge_agent.errors",
-    "RunStore": "the_edge_agent.adapters.sqlite_log",
+    "RunStore": "the_edge_agent.adapters.run_store",
     "Workflow": "the_edge_agent.workflow.nodes",
     "replay": "the_edge_agent.app",
     "resume": "the_edge_agent.app",

@@ -17,8 +17,8 @@ import the_edge_agent.engine.run as engine_run
 from the_edge_agent.actions import BUILTIN_ACTIONS
 from the_edge_agent.adapters.inline_code import InlineCode
 from the_edge_agent.adapters.local_files import LocalFiles
+from the_edge_agent.adapters.run_store import RunStore
 from the_edge_agent.adapters.sqlite_cache import SqliteCache
-from the_edge_agent.adapters.sqlite_log import RunStore
 from the_edge_agent.adapters.sqlite_memory import SqliteMemory
 from the_edge_agent.backends.choose import Caller
 from the_edge_agent.backends.pool import BackendPool

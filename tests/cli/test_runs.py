@@ -117,7 +117,7 @@ def test_diff_says_where_two_runs_part_and_exits_as_diff_does(home: Path) -> Non
 
 KILLED = """
 import os, sys
-from the_edge_agent.adapters.sqlite_log import RunStore
+from the_edge_agent.adapters.run_store import RunStore
 log = RunStore(sys.argv[1]).create("killed-1")
 log.append({"kind": "run", "workflow": {"name": "killed"}, "at_s": 1.0})
 os._exit(0)  # nothing is closed: what it wrote lies in the write-ahead log

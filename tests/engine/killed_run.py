@@ -14,7 +14,7 @@ import sys
 
 from tests.engine.build import call, each, edge, goto, loop, sets, steps, sub, workflow
 
-from the_edge_agent.adapters.sqlite_log import RunStore
+from the_edge_agent.adapters.run_store import RunStore
 from the_edge_agent.engine.events import Finished
 from the_edge_agent.engine.run import resume, run
 from the_edge_agent.workflow.input_schema import Field

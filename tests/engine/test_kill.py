@@ -14,7 +14,7 @@ import pytest
 from tests.engine.killed_run import SHAPES
 from tests.rounds import rounds
 
-from the_edge_agent.adapters.sqlite_log import RunStore
+from the_edge_agent.adapters.run_store import RunStore
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,7 +13,7 @@ from the_edge_agent.cli.terminal import visible
 from the_edge_agent.cli.text import clip, format_bytes, format_count, format_seconds, plain
 
 if TYPE_CHECKING:
-    from the_edge_agent.adapters.sqlite_log import RunDetails
+    from the_edge_agent.adapters.run_store import RunDetails
 
 MAX_NODES = 100
 MAX_VALUE_CHARS = 200

@@ -9,7 +9,7 @@ from the_edge_agent.cli.console import Console
 from the_edge_agent.cli.parser import Parser, Subparsers
 
 if TYPE_CHECKING:
-    from the_edge_agent.adapters.sqlite_log import RunSummary
+    from the_edge_agent.adapters.run_store import RunSummary
 
 STATUSES = ("running", "stopped", "interrupted", "failed", "finished")
 _LIST_EPILOG = """\

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.engine.build import drive, go_on, sets, workflow
 
-from the_edge_agent.adapters.sqlite_log import RunStore
+from the_edge_agent.adapters.run_store import RunStore
 from the_edge_agent.errors import RunBusy, RunError, RunIdTaken, RunLogCorrupt, RunNotFound, UsageError
 from the_edge_agent.workflow.nodes import Settings
 
@@ -265,7 +265,7 @@ def test_nothing_in_a_store_can_make_a_reader_run_code() -> None:
 
 CREATE_MANY = """
 import sys
-from the_edge_agent.adapters.sqlite_log import RunStore
+from the_edge_agent.adapters.run_store import RunStore
 sys.stdin.readline()
 for number in range(5):
     with RunStore(sys.argv[1]).create(f"{sys.argv[2]}-{number}") as log:
