@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
@@ -15,7 +17,7 @@ from the_edge_agent.backends.local import LocalBackend, LocalOptions
 from the_edge_agent.errors import EdgeAgentError, ModelLoadFailed, UsageError
 from the_edge_agent.inference import ChatRequest, Message, SamplingParams, collect
 from the_edge_agent.llama.draft_model import CATCH_UP, DraftModel, check_same_vocabulary
-from the_edge_agent.llama.generator import Generator
+from the_edge_agent.llama.generator import Generator, most_drafted
 from the_edge_agent.llama.library import LlamaLibrary
 from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.pacer import Pacer
@@ -59,6 +61,40 @@ def test_the_text_is_the_same_with_a_draft_model_and_without(model, context_para
         assert one.token_ids == other.token_ids == wanted.token_ids
         assert one.text == other.text == wanted.text
         assert one.end.finish_reason == other.end.finish_reason == wanted.end.finish_reason
+
+
+def test_short_requests_beside_two_streams_with_long_drafts_leave_the_process_alive():
+    """More rows with logits than a context was opened for end the process, so this runs in one of its own."""
+    code = (
+        "from tests.llama.collected import *\n"
+        "from tests.llama.conftest import TINY\n"
+        "from the_edge_agent.llama.drafts import DraftPace\n"
+        "from the_edge_agent.llama.lookup import PromptLookup\n"
+        "from the_edge_agent.llama.params import ContextParams\n"
+        "DraftPace.ask = lambda pace: 15\n"
+        "PromptLookup.draft = lambda lookup, tokens, length: list(tokens[:length])\n"
+        "def ask(text, **fields):\n"
+        "    request = GenerationRequest(chat_ids(model, text), SamplingParams(**fields))\n"
+        "    return start(generator, request)\n"
+        "model = LlamaModel.load(TINY)\n"
+        "with Generator(model, ContextParams(n_ctx=4096, n_seq_max=16), draft_tokens=15) as generator:\n"
+        "    talking = [ask(text, max_tokens=200, ignore_eos=True) for text in ('Hello', 'Who are you?')]\n"
+        "    for round in range(8):\n"
+        "        for short in [ask(f'What is {n}+{round}?', max_tokens=2) for n in range(14)]:\n"
+        "            short.wait()\n"
+        "    print(*(len(stream.wait().token_ids) for stream in talking))\n"
+        "model.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "200 200\n"), done.stderr[-2000:]
+
+
+def test_drafts_leave_every_other_sequence_its_row():
+    assert most_drafted(ContextParams(n_ctx=512, n_seq_max=16), 15) == 15
+    assert most_drafted(ContextParams(n_ctx=512, n_seq_max=16, n_batch=24, n_ubatch=24), 15) == 4
+    assert most_drafted(ContextParams(n_ctx=512, n_seq_max=16, n_batch=8, n_ubatch=8), 15) == 0
 
 
 def test_right_guesses_take_fewer_steps(model, context_params):

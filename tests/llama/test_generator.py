@@ -162,6 +162,21 @@ def test_a_seed_decides_what_is_drawn(generator, model):
     assert len({draw(seed) for seed in range(6)}) > 1
 
 
+@pytest.mark.parametrize("temperature", [1e-7, 1e-38, 1e-45])
+@pytest.mark.parametrize("grammar", ["", ENDLESS])
+def test_a_temperature_next_to_nothing_is_none(generator, model, temperature, grammar):
+    coldest, cold = (
+        start(
+            generator,
+            GenerationRequest(
+                chat_ids(model, "Hello"), SamplingParams(temperature=value, max_tokens=12), grammar=grammar
+            ),
+        ).wait()
+        for value in (0.0, temperature)
+    )
+    assert (cold.token_ids, cold.end.finish_reason) == (coldest.token_ids, coldest.end.finish_reason)
+
+
 def test_a_prompt_that_was_seen_before_is_not_prefilled_again(generator, model):
     text = "Tell me what is in this sentence, please: " + "green river " * 10
     first = ask(generator, model, text)

@@ -198,7 +198,7 @@ def _create(model: LlamaModel, model_pointer: Any, params: ContextParams) -> Any
     native.swa_full = True  # a sliding window that forgets can neither share prefixes nor be cut back
     native.no_perf = True
     if params.pooling is None:
-        native.n_outputs_max = min(params.n_batch, max(params.n_seq_max, 32))
+        native.n_outputs_max = min(params.n_batch, max(params.n_seq_max, params.n_outputs))
     else:
         native.embeddings = True
         native.pooling_type = _POOLING[params.pooling]

@@ -11,13 +11,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from the_edge_agent.errors import ContextLengthExceeded, UnsupportedFeature
 from the_edge_agent.llama.adapter import LlamaAdapter
 from the_edge_agent.llama.context import LlamaContext
-from the_edge_agent.llama.draft_model import DraftModel
+from the_edge_agent.llama.draft_model import N_FOLLOWED, DraftModel
 from the_edge_agent.llama.embedder import EmbedJob
 from the_edge_agent.llama.inbox import Inbox
 from the_edge_agent.llama.loop import Loop, Task
@@ -54,7 +55,9 @@ class Generator:
         self._inbox: Inbox[Task] = Inbox()
         self._ids = itertools.count(1)
         try:
-            context = LlamaContext(model, params, adapters)
+            draft_tokens = most_drafted(params, draft_tokens)
+            n_outputs = max(params.n_outputs, params.n_seq_max + N_FOLLOWED * draft_tokens)
+            context = LlamaContext(model, replace(params, n_outputs=n_outputs), adapters)
         except BaseException:
             if draft_model is not None:
                 draft_model.close()
@@ -137,6 +140,11 @@ class Generator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def most_drafted(params: ContextParams, wished: int) -> int:
+    """As many drafts a sequence as wished, but no more than leave every other sequence its row of a decode."""
+    return max(0, min(wished, (params.n_batch - params.n_seq_max) // N_FOLLOWED))
 
 
 def _stop(inbox: Inbox[Task], thread: threading.Thread) -> None:

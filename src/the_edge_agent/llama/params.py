@@ -43,7 +43,8 @@ class ModelParams:
 class ContextParams:
     """A KV cache of ``n_ctx`` cells shared by up to ``n_seq_max`` sequences, and how to compute on it.
 
-    ``n_batch`` tokens fit into one decode, ``n_ubatch`` into one pass over the weights. ``flash_attention`` None lets
+    ``n_batch`` tokens fit into one decode, ``n_ubatch`` into one pass over the weights, and ``n_outputs`` of a pass may
+    give logits (at least ``n_seq_max``; libllama ends the process over one too many). ``flash_attention`` None lets
     libllama choose. ``pooling`` makes it a context for embeddings. Raises UsageError naming the field.
     """
 
@@ -58,8 +59,10 @@ class ContextParams:
     kv_unified: bool = True
     offload_kv: bool = True
     pooling: Pooling | None = None
+    n_outputs: int = 32
 
     def __post_init__(self) -> None:
+        check_range("n_outputs", self.n_outputs, 1, MAX_BATCH)
         check_range("n_ctx", self.n_ctx, 1, MAX_CONTEXT)
         check_range("n_seq_max", self.n_seq_max, 1, MAX_SEQUENCES)
         check_range("n_batch", self.n_batch, 1, MAX_BATCH)

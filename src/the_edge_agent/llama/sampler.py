@@ -26,6 +26,7 @@ MAX_GRAMMAR_BYTES = 1_000_000
 MAX_GRAMMAR_DEPTH = 200
 PENALTY_WINDOW = 64
 MAX_BANNED = 256
+MIN_TEMPERATURE = 1e-6
 _FIELDS_PER_TOKEN = 3  # llama_token_data: id, logit, p
 
 
@@ -86,7 +87,7 @@ class Sampler(Handle):
         self._model = model
         self._grammar = grammar_pointer
         self._logprobs = params.logprobs
-        self._draws = params.temperature > 0
+        self._draws = _draws(params)
         self._seed = seed
         self._index = 0
         self._candidates: _Candidates | None = None
@@ -242,6 +243,11 @@ def mix_seed(seed: int, index: int) -> int:
     return (z ^ (z >> 31)) & 0xFFFFFFFF
 
 
+def _draws(params: SamplingParams) -> bool:
+    """Whether there is anything to draw; logits over a smaller temperature are no longer numbers."""
+    return params.temperature > MIN_TEMPERATURE
+
+
 def _create_chain(lib: Any, params: SamplingParams, n_vocab: int, banned: list[int]) -> Any:
     options = lib.llama_sampler_chain_default_params()
     options.no_perf = True
@@ -253,7 +259,7 @@ def _create_chain(lib: Any, params: SamplingParams, n_vocab: int, banned: list[i
     penalties = (params.repeat_penalty, params.frequency_penalty, params.presence_penalty)
     if penalties != (1.0, 0.0, 0.0):
         add(chain, lib.llama_sampler_init_penalties(n_vocab, PENALTY_WINDOW, *penalties))
-    if params.temperature <= 0:
+    if not _draws(params):
         add(chain, lib.llama_sampler_init_greedy())
         return chain
     if params.top_k > 0:
