@@ -3,10 +3,12 @@
 import asyncio
 import os
 import random
+import resource
 import signal
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.rounds import rounds
@@ -339,3 +341,23 @@ async def test_a_model_can_be_added_changed_and_removed_while_it_runs():
         await until(lambda: "b" not in manager.names)
         with pytest.raises(ModelNotFound):
             await answer(manager, "b")
+
+
+async def test_a_worker_that_could_not_open_its_model_leaves_its_log():
+    async with managed(model(refuse_to_load="no such quantization")) as manager:
+        with pytest.raises(BackendUnavailable):
+            await manager.load("fake")
+        assert any("opens fake.gguf" in line for line in manager.log_lines("fake"))
+
+
+async def test_a_daemon_out_of_descriptors_tries_again_and_no_model_is_stuck():
+    async with managed(model(), crash_limit=10**6) as manager:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        taken = sum(1 for _ in Path("/dev/fd").iterdir())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken, hard))
+        try:
+            loading = asyncio.create_task(manager.load("fake"))
+            await until(lambda: manager.status("fake").crashes)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (await loading).phase == "ready"

@@ -42,9 +42,10 @@ async def test_the_next_worker_is_the_process_that_waited():
     async with starting() as (standby, first):
         await until(lambda: standby.pid)
         waiting = standby.pid
-        pids = []
-        async with await standby.start(replace(SPEC, name="other"), TIMING, pids.append) as second:
-            assert pids == [second.pid] == [waiting] != [first.pid]
+        started = []
+        async with await standby.start(replace(SPEC, name="other"), TIMING, started.append) as second:
+            assert started == [second]
+            assert second.pid == waiting != first.pid
             assert second.name == "other"
             answer = await collect(second.chat(ChatRequest((Message("user", "Hi"),))))
             assert answer.text == "You said: Hi"
@@ -93,3 +94,54 @@ async def test_it_ends_with_its_owner_also_while_it_is_being_started():
     async with starting() as (standby, _):
         pass  # too soon for one
     assert not standby.pid
+
+
+async def test_one_that_hangs_is_replaced_at_once_and_counts_as_nobodys_crash():
+    async with starting() as (standby, _):
+        await until(lambda: standby.pid)
+        waiting = standby.pid
+        await asyncio.wait_for(until_it_is_warm(standby), 20)
+        os.kill(waiting, signal.SIGSTOP)
+        began_s = asyncio.get_running_loop().time()
+        async with await standby.start(SPEC, TIMING, lambda _: None) as second:
+            assert second.pid != waiting
+        assert asyncio.get_running_loop().time() - began_s < TIMING.load_timeout_s
+        assert not alive(waiting)
+
+
+async def until_it_is_warm(standby):
+    await until(lambda: standby._waiting._pongs)
+
+
+async def test_none_waits_once_it_is_turned_off():
+    async with starting() as (standby, _):
+        await until(lambda: standby.pid)
+        waiting = standby.pid
+        standby.enable(False)
+        await until(lambda: not alive(waiting))
+        async with await standby.start(SPEC, TIMING, lambda _: None):
+            await asyncio.sleep(0.3)
+            assert not standby.pid
+
+
+async def test_one_of_a_kind_that_is_asked_for_no_more_makes_way():
+    async with starting(replace(SPEC, command=(*FAKE[:1], "-u", *FAKE[1:]))) as (standby, _):
+        await until(lambda: standby.pid)
+        waiting = standby.pid
+        async with await standby.start(SPEC, TIMING, lambda _: None):
+            await until(lambda: standby.pid not in {0, waiting})
+            assert not alive(waiting)
+
+
+async def test_what_it_takes_is_told():
+    async with starting() as (standby, _):
+        assert not standby.size_bytes
+        await until(lambda: standby.size_bytes > 1_000_000)
+
+
+async def test_it_has_the_time_limits_of_the_day_it_is_needed():
+    async with starting() as (standby, _):
+        await until(lambda: standby.pid)
+        hasty = WorkersConfig(**{**QUICK, "load_timeout_s": 0.3})
+        with pytest.raises(WorkerGone, match=r"wasn't ready within 0\.3 s"):
+            await standby.start(replace(SPEC, options={"load_s": 60}), hasty, lambda _: None)

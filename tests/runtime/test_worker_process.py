@@ -101,12 +101,12 @@ async def test_a_worker_that_dies_while_loading_tells_its_exit_code_and_last_lin
 
 
 async def test_a_worker_that_is_not_ready_in_time_is_killed():
-    pids = []
+    started = []
     with pytest.raises(WorkerGone, match="wasn't ready within"):
         await WorkerProcess.start(
-            spec(load_s=60), WorkersConfig(load_timeout_s=1.0), dict(os.environ), on_pid=pids.append
+            spec(load_s=60), WorkersConfig(load_timeout_s=1.0), dict(os.environ), on_process=started.append
         )
-    assert not is_alive(pids[0])
+    assert not is_alive(started[0].pid)
 
 
 async def test_a_binary_that_is_missing_is_said():
@@ -115,15 +115,15 @@ async def test_a_binary_that_is_missing_is_said():
 
 
 async def test_a_start_that_is_cancelled_leaves_nothing():
-    pids = []
+    started = []
     task = asyncio.create_task(
-        WorkerProcess.start(spec(load_s=60), TIMING, dict(os.environ), on_pid=pids.append)
+        WorkerProcess.start(spec(load_s=60), TIMING, dict(os.environ), on_process=started.append)
     )
-    await until(lambda: pids)
+    await until(lambda: started)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not is_alive(pids[0])
+    assert not is_alive(started[0].pid)
 
 
 @pytest.mark.parametrize(

@@ -143,8 +143,18 @@ class Manager:
 
     @property
     def used_bytes(self) -> int:
-        """Memory of all workers."""
-        return used_bytes(self._schedule.models.values())
+        """Memory of all workers, and of the process that stands by."""
+        return used_bytes(self._schedule.models.values()) + self.standby_bytes
+
+    @property
+    def standby_pid(self) -> int:
+        """The process that waits for a model; 0 for none."""
+        return self._standby.pid
+
+    @property
+    def standby_bytes(self) -> int:
+        """Its memory."""
+        return self._standby.size_bytes
 
     @property
     def memory_bytes(self) -> int:
@@ -261,6 +271,7 @@ class Manager:
     def reconfigure(self, limits: LimitsConfig, workers: WorkersConfig, memory_bytes: int) -> None:
         """Take new limits and timings; running workers keep the timings they began with."""
         self._limits, self._timing = limits, workers
+        self._standby.enable(workers.standby)
         self._tell(LimitsChanged(_scheduler_limits(limits, workers, memory_bytes)))
 
     async def drain(self, timeout_s: float) -> bool:

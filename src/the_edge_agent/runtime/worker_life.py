@@ -11,7 +11,7 @@ from the_edge_agent.runtime.config import WorkersConfig
 from the_edge_agent.runtime.model_status import Record
 from the_edge_agent.runtime.schedule import Event, WorkerLost, WorkerReady, WorkerStopped
 from the_edge_agent.runtime.standby import Standby
-from the_edge_agent.runtime.worker_process import WorkerGone
+from the_edge_agent.runtime.worker_process import WorkerGone, WorkerProcess
 
 log = logging.getLogger("the_edge_agent.runtime")
 
@@ -27,8 +27,8 @@ async def live(
     name = record.spec.name
     began_s = asyncio.get_running_loop().time()
 
-    def started(pid: int) -> None:
-        record.pid = pid
+    def started(worker: WorkerProcess) -> None:
+        record.pid, record.log_lines = worker.pid, worker.log_lines
 
     def lost(failure: str, *, permanent: bool = False) -> None:
         record.pid = 0
@@ -45,8 +45,12 @@ async def live(
     except EdgeAgentError as error:
         lost(str(error), permanent=True)
         return
+    except Exception as error:  # whatever it is, a model must not stay "loading" for ever
+        log.exception("%s: its worker can't be started", name)
+        lost(f"its worker can't be started: {type(error).__name__}: {error}")
+        return
     async with worker:
-        record.worker, record.info, record.log_lines = worker, worker.info, worker.log_lines
+        record.worker, record.info = worker, worker.info
         record.loaded_at_s = wall_clock()
         took_s = asyncio.get_running_loop().time() - began_s
         log.info("%s: ready after %.2f s, pid %d", name, took_s, worker.pid)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -53,9 +54,12 @@ class WorkerProcess:
         self._next_number = 0
         self.file_identity = file_identity(spec.path)
         """The model's file as it was when this worker was started: a stream is never gone on with from another file."""
+        self._pings = 0
         self._pongs = 0
+        self._ponged = asyncio.Event()
         self._progress = 0
         self._background: list[asyncio.Task[None]] = []
+        self._reading: asyncio.Task[None] | None = None
         self._stopping = False
 
     @classmethod
@@ -65,13 +69,13 @@ class WorkerProcess:
         timing: WorkersConfig,
         environ: Mapping[str, str],
         *,
-        on_pid: Callable[[int], None] | None = None,
+        on_process: Callable[[WorkerProcess], None] | None = None,
     ) -> Self:
         """``spawn`` and ``open`` in one. Raises what they raise; nothing is left running then."""
         worker = await cls.spawn(spec, timing, environ)
-        if on_pid is not None:
-            on_pid(worker.pid)
-        await worker.open(spec)
+        if on_process is not None:
+            on_process(worker)
+        await worker.open(spec, timing)
         return worker
 
     @classmethod
@@ -85,14 +89,15 @@ class WorkerProcess:
             raise
         return worker
 
-    async def open(self, spec: WorkerSpec) -> None:
-        """Have it open the model and wait until it is healthy.
+    async def open(self, spec: WorkerSpec, timing: WorkersConfig) -> None:
+        """Have it open the model and wait until it is healthy; ``timing`` holds from now on.
 
         Raises:
             EdgeAgentError: what the worker said when it couldn't open the model.
             WorkerGone: it died or wasn't healthy within ``load_timeout_s``. It is killed then.
         """
-        self._spec, self.name, self.info = spec, spec.name, BackendInfo("local", spec.name)
+        self._spec, self._timing = spec, timing
+        self.name, self.info = spec.name, BackendInfo("local", spec.name)
         self.file_identity = file_identity(spec.path)
         self._channel.send("open", {"path": spec.path, "options": dict(spec.options)})
         try:
@@ -109,8 +114,26 @@ class WorkerProcess:
         self._background.append(asyncio.create_task(self._watch()))
 
     def warm(self) -> None:
-        """Have it do already what opening any model takes."""
+        """Have it do already what opening any model takes, and say when that is done."""
         self._channel.send("warm")
+        self._ping()
+
+    async def hangs(self, patience_s: float) -> bool:
+        """Whether a process that waits, and has done what ``warm`` asks for, is dead or leaves a ping unanswered."""
+        if not self._pongs:
+            return self.is_gone  # it is busy with that still
+        number = self._ping()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while self._pongs < number:
+                    self._ponged.clear()
+                    await self._ponged.wait()
+        return self._pongs < number
+
+    def _ping(self) -> int:
+        self._pings += 1
+        self._channel.send("ping", self._pings)
+        return self._pings
 
     def is_like(self, spec: WorkerSpec) -> bool:
         """Whether it was started as ``spec`` would be, model aside."""
@@ -229,6 +252,7 @@ class WorkerProcess:
             case ["pong", int(number), int(progress)]:
                 self._pongs = number
                 self._progress = progress
+                self._ponged.set()
             case ["ready", dict(tree)] if not self._ready.done():  # pyright: ignore[reportUnknownVariableType]
                 try:
                     self._ready.set_result(parse_info(tree))  # pyright: ignore[reportUnknownArgumentType]
@@ -263,11 +287,17 @@ class WorkerProcess:
     # Starting, watching, stopping.
 
     async def _start_process(self, environ: Mapping[str, str]) -> None:
-        ours, theirs = socket.socketpair()
-        log_end, their_log_end = os.pipe()  # not asyncio's pipe: its wait() would wait for grandchildren too
-        with theirs, os.fdopen(their_log_end, "wb", 0) as their_log:
-            flags = ("--offline",) if self._spec.offline else ()
+        flags = ("--offline",) if self._spec.offline else ()
+        with contextlib.ExitStack() as if_it_fails, contextlib.ExitStack() as in_any_case:
             try:
+                ours, theirs = socket.socketpair()
+                if_it_fails.enter_context(ours)
+                in_any_case.enter_context(theirs)
+                read_end, write_end = (
+                    os.pipe()
+                )  # not asyncio's pipe: its wait() would wait for grandchildren too
+                log_end = if_it_fails.enter_context(os.fdopen(read_end, "rb", 0))
+                their_log = in_any_case.enter_context(os.fdopen(write_end, "wb", 0))
                 self._process = await asyncio.create_subprocess_exec(
                     *self._spec.command,
                     str(theirs.fileno()),
@@ -281,20 +311,18 @@ class WorkerProcess:
                     env=scrubbed_environment(environ),
                     cwd="/",
                 )
-            except OSError as error:
-                ours.close()
-                os.close(log_end)
+            except OSError as error:  # no such program, or no descriptor or process is left to be had
                 raise WorkerGone(
                     f"{self._spec.command[0]} can't be started: {error.strerror}", place=self.name
                 ) from None
-        reading = asyncio.create_task(self._read_log(log_end))
-        self._background += [reading, asyncio.create_task(self._reap(reading))]
+            if_it_fails.pop_all()
+        self._reading = asyncio.create_task(self._read_log(log_end))
+        self._background += [self._reading, asyncio.create_task(self._reap(self._reading))]
         await asyncio.get_running_loop().create_unix_connection(lambda: self._channel, sock=ours)
 
-    async def _read_log(self, descriptor: int) -> None:
+    async def _read_log(self, pipe: io.FileIO) -> None:
         reader = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(reader)
-        pipe = os.fdopen(descriptor, "rb", 0)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
         try:
             while data := await reader.read(8192):
@@ -318,12 +346,11 @@ class WorkerProcess:
     async def _watch(self) -> None:
         """Ping it; a ping that isn't answered, or answers that make no progress, mean it hangs."""
         loop = asyncio.get_running_loop()
-        number, progress, since_s = 0, -1, loop.time()
+        progress, since_s = -1, loop.time()
         while not self.is_gone:
             await asyncio.sleep(self._timing.ping_s)
-            number += 1
             asked_s = loop.time()
-            self._channel.send("ping", number)
+            number = self._ping()
             while self._pongs < number and not self.is_gone:
                 await asyncio.sleep(min(0.05, self._timing.ping_timeout_s / 4))
                 if loop.time() - asked_s > self._timing.ping_timeout_s and self._pongs < number:
@@ -351,6 +378,8 @@ class WorkerProcess:
         if self._process is not None:
             self._kill_group()
             await self._process.wait()
+            if self._reading is not None:
+                await asyncio.wait([self._reading], timeout=0.2)  # its last words
             self._mark_gone("it was stopped")
         self._channel.close()
         for task in self._background:

@@ -43,6 +43,7 @@ def status_tree(daemon: Daemon) -> dict[str, Any]:
         "tokens_per_s": round(manager.tokens_per_s(), 1),
         "memory_bytes": manager.memory_bytes,
         "used_bytes": manager.used_bytes,
+        "standby": {"pid": manager.standby_pid, "size_bytes": manager.standby_bytes},
         "models": [model_tree(daemon, model.name) for model in daemon.registered()],
         "providers": [
             {"name": name, "model": provider.model}
@@ -94,6 +95,12 @@ def _lines(daemon: Daemon) -> Iterator[str]:
         "tea_memory_limit_bytes", "gauge", "What workers may hold", [("", manager.memory_bytes)]
     )
     yield from _family("tea_memory_used_bytes", "gauge", "What workers hold", [("", manager.used_bytes)])
+    yield from _family(
+        "tea_standby_memory_bytes",
+        "gauge",
+        "What of it is the process's that waits for a model",
+        [("", manager.standby_bytes)],
+    )
     yield from _family("tea_tokens_per_second", "gauge", "Over the last 5 s", [("", manager.tokens_per_s())])
     for name, kind, help_, value in MODEL_FAMILIES:
         yield from _family(name, kind, help_, [(f'{{model="{s.name}"}}', value(s)) for s in statuses])
