@@ -24,7 +24,8 @@ from the_edge_agent.store.manifest import build_manifest
 from the_edge_agent.store.partial import hashed_bytes
 from the_edge_agent.store.places import StorePlaces
 from the_edge_agent.store.progress import Progress
-from the_edge_agent.store.pull import PullOptions, pull_model
+from the_edge_agent.store.pull import pull_model
+from the_edge_agent.store.pull_options import PullOptions
 from the_edge_agent.store.records import load_record
 from the_edge_agent.store.sha256 import Sha256
 from the_edge_agent.store.verify import verify_manifest, verify_record

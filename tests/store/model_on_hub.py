@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from the_edge_agent.store.backoff import Backoff
 from the_edge_agent.store.download import DownloadOptions
-from the_edge_agent.store.http_source import HttpOptions
-from the_edge_agent.store.pull import PullOptions
+from the_edge_agent.store.http_options import HttpOptions
+from the_edge_agent.store.pull_options import PullOptions
 from the_edge_agent.store.transfer import TransferOptions
 from the_edge_agent.testing.gguf_file import pattern_model
 

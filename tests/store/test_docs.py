@@ -12,7 +12,8 @@ from tests.cli.test_docs import check_parses, command_lines, tea_arguments
 from the_edge_agent.gguf import limits
 from the_edge_agent.store.backoff import Backoff
 from the_edge_agent.store.chunks import DEFAULT_CHUNK_BYTES
-from the_edge_agent.store.http_source import MAX_REDIRECTS, HttpOptions
+from the_edge_agent.store.http_options import HttpOptions
+from the_edge_agent.store.http_source import MAX_REDIRECTS
 from the_edge_agent.store.refs import parse_ref
 from the_edge_agent.store.transfer import TransferOptions
 

@@ -13,7 +13,7 @@ import pytest
 from the_edge_agent.errors import DigestMismatch, DiskFull, DownloadFailed
 from the_edge_agent.store.backoff import Backoff
 from the_edge_agent.store.download import DownloadOptions, DownloadRequest, check_disk, download
-from the_edge_agent.store.http_source import HttpOptions
+from the_edge_agent.store.http_options import HttpOptions
 from the_edge_agent.store.manifest import build_manifest
 from the_edge_agent.store.partial import Identity, PartialDownload
 from the_edge_agent.store.transfer import TransferOptions

@@ -179,7 +179,8 @@ from pathlib import Path
 from the_edge_agent.errors import DiskFull
 from the_edge_agent.store.download import DownloadOptions
 from the_edge_agent.store.places import StorePlaces
-from the_edge_agent.store.pull import PullOptions, pull_model
+from the_edge_agent.store.pull import pull_model
+from the_edge_agent.store.pull_options import PullOptions
 url, root = sys.argv[1], Path(sys.argv[2])
 places = StorePlaces(root / "store", root / "hub")
 options = PullOptions(download=DownloadOptions(chunk_bytes=1 << 20))

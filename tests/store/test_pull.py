@@ -20,11 +20,12 @@ from the_edge_agent.errors import (
 from the_edge_agent.gguf.types import ValueType
 from the_edge_agent.store import pull
 from the_edge_agent.store.catalogue import load_catalogue
-from the_edge_agent.store.http_source import HttpOptions
+from the_edge_agent.store.http_options import HttpOptions, is_proxied
 from the_edge_agent.store.inventory import held_files, list_models, remove_model
 from the_edge_agent.store.locate import ModelQuery, locate_model
 from the_edge_agent.store.places import StorePlaces
-from the_edge_agent.store.pull import PullOptions, pull_model
+from the_edge_agent.store.pull import pull_model
+from the_edge_agent.store.pull_options import PullOptions
 from the_edge_agent.store.records import load_record
 from the_edge_agent.testing.fake_hub import COMMIT, FakeHub, digest
 from the_edge_agent.testing.faulty_server import Answer, Fault, FaultyServer, always, in_turn
@@ -395,15 +396,11 @@ def test_one_digest_cannot_speak_for_a_split_model(places):
 
 
 def test_the_proxy_is_for_https_and_not_for_hosts_that_are_named_direct():
-    from the_edge_agent.store.http_source import HttpSource
-
     http = HttpOptions(proxy="http://proxy.example:3128", direct_hosts=("inner.example",))
-    source = HttpSource("https://huggingface.co/m", http)
-    assert source._is_proxied("https://huggingface.co/m")
-    assert not source._is_proxied("http://127.0.0.1:1/m")
-    assert not source._is_proxied("https://a.inner.example/m")
-    assert source._is_proxied("https://notinner.example/m")
-    source.close()
+    assert is_proxied("https://huggingface.co/m", http)
+    assert not is_proxied("http://127.0.0.1:1/m", http)
+    assert not is_proxied("https://a.inner.example/m", http)
+    assert is_proxied("https://notinner.example/m", http)
 
 
 def test_a_link_in_the_store_that_leads_elsewhere_is_not_removed_through(places, tmp_path):

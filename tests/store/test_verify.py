@@ -16,7 +16,8 @@ from the_edge_agent.store.chunks import cut
 from the_edge_agent.store.importing import import_model
 from the_edge_agent.store.inventory import held_files
 from the_edge_agent.store.manifest import build_manifest, parse_manifest
-from the_edge_agent.store.pull import PullOptions, pull_model
+from the_edge_agent.store.pull import pull_model
+from the_edge_agent.store.pull_options import PullOptions
 from the_edge_agent.store.sha256 import FIRST_STATE, resume_sha256, start_sha256
 from the_edge_agent.store.verify import Judge, repair, verify_digest, verify_manifest, verify_record
 from the_edge_agent.testing.fake_hub import FakeHub, digest

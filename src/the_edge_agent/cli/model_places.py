@@ -10,8 +10,8 @@ from the_edge_agent.store.locate import ModelQuery
 from the_edge_agent.store.places import StorePlaces
 
 if TYPE_CHECKING:
-    from the_edge_agent.store.http_source import HttpOptions
-    from the_edge_agent.store.pull import PullOptions
+    from the_edge_agent.store.http_options import HttpOptions
+    from the_edge_agent.store.pull_options import PullOptions
 
 
 def store_places(environment: Environment) -> StorePlaces:
@@ -33,7 +33,7 @@ def model_query(environment: Environment) -> ModelQuery:
 
 def http_options(environment: Environment) -> HttpOptions:
     """Token, proxy and certificates as the environment has them."""
-    from the_edge_agent.store.http_source import HttpOptions
+    from the_edge_agent.store.http_options import HttpOptions
 
     environ = environment.environ
     direct = environ.get("NO_PROXY") or environ.get("no_proxy") or ""
@@ -50,7 +50,7 @@ def http_options(environment: Environment) -> HttpOptions:
 def pull_options(environment: Environment, *, connections: int = 4) -> PullOptions:
     """How to pull, as the environment has it."""
     from the_edge_agent.store.download import DownloadOptions
-    from the_edge_agent.store.pull import PullOptions
+    from the_edge_agent.store.pull_options import PullOptions
     from the_edge_agent.store.transfer import TransferOptions
 
     return PullOptions(

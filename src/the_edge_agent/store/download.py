@@ -16,13 +16,9 @@ from pathlib import Path
 from the_edge_agent.errors import DigestMismatch, DownloadFailed
 from the_edge_agent.store.chunks import DEFAULT_CHUNK_BYTES
 from the_edge_agent.store.disk import disk_errors, disk_full
-from the_edge_agent.store.http_source import (
-    FileChanged,
-    HttpOptions,
-    HttpSource,
-    RangeIgnored,
-    RemoteFacts,
-)
+from the_edge_agent.store.http_answer import FileChanged, RangeIgnored, RemoteFacts
+from the_edge_agent.store.http_options import HttpOptions
+from the_edge_agent.store.http_source import HttpSource
 from the_edge_agent.store.lock import hold_lock
 from the_edge_agent.store.manifest import ChunkManifest
 from the_edge_agent.store.partial import Identity, PartialDownload, boot_id, fetched_fraction

@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 from the_edge_agent.errors import DownloadFailed
 from the_edge_agent.store.backoff import Backoff
-from the_edge_agent.store.http_source import HttpOptions, HttpSource
+from the_edge_agent.store.http_options import HttpOptions
+from the_edge_agent.store.http_source import HttpSource
 from the_edge_agent.store.patience import ask_patiently
 
 _LONGEST_LISTING_BYTES = 16 * 1024 * 1024

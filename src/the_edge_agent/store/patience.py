@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from the_edge_agent.errors import DownloadFailed
 from the_edge_agent.store.backoff import Backoff
-from the_edge_agent.store.http_source import TransientFault
+from the_edge_agent.store.http_answer import TransientFault
 
 T = TypeVar("T")
 

@@ -1,8 +1,8 @@
-"""Bringing a model into the store: what it is called, which files it is, and the moment each becomes visible.
+"""Bringing a model into the store: each of its files once, and the moment it becomes visible.
 
 A file appears under its name only once its digest and its header are right; until then it lies in ``partial/`` and
-nothing finds it. Two that pull one model share one download. Knows how the store is laid out and leaves bytes and
-servers to ``download``.
+nothing finds it. Two that pull one model share one download. Knows how the store is laid out, leaves bytes
+and servers to ``download``, and which files a model is to ``wanted``.
 """
 
 from __future__ import annotations
@@ -10,61 +10,23 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from the_edge_agent.errors import DownloadFailed, EdgeAgentError, UsageError
+from the_edge_agent.errors import EdgeAgentError, UsageError
 from the_edge_agent.gguf import GgufHeader, read_header
 from the_edge_agent.store.catalogue import CatalogueEntry, find_entry, unknown_name
 from the_edge_agent.store.disk import disk_errors
-from the_edge_agent.store.download import (
-    DownloadedFile,
-    DownloadOptions,
-    DownloadRequest,
-    download,
-    hold_download,
-    probe,
-)
+from the_edge_agent.store.download import DownloadedFile, DownloadRequest, download, hold_download, probe
 from the_edge_agent.store.http_source import HttpSource
-from the_edge_agent.store.hub import file_url, load_listing
-from the_edge_agent.store.hub_cache import LOCAL_ORGANISATION, HubCache
+from the_edge_agent.store.hub_cache import HubCache
 from the_edge_agent.store.locate import embedded_model_path
-from the_edge_agent.store.manifest import ChunkManifest
-from the_edge_agent.store.paths import checked_part
 from the_edge_agent.store.places import StorePlaces
 from the_edge_agent.store.progress import OnProgress, ignore_progress
+from the_edge_agent.store.pull_options import PullOptions, refuse_offline
 from the_edge_agent.store.records import PullRecord, load_record, save_record
-from the_edge_agent.store.refs import FileRef, HubRef, NameRef, UrlRef, parse_ref
-from the_edge_agent.store.shards import choose_files, shard_names
-
-DEFAULT_ENDPOINT = "https://huggingface.co"
-
-
-@dataclass(frozen=True, slots=True)
-class PullOptions:
-    """How to pull. ``accept_new`` takes what the hub has now in place of what was recorded."""
-
-    download: DownloadOptions = field(default_factory=DownloadOptions)
-    endpoint: str = DEFAULT_ENDPOINT
-    offline: bool = False
-    accept_new: bool = False
-    into_hf_cache: bool = False
-    name: str = ""
-    """The name to keep a file from an address under (default: its file name)."""
-    sha256: str | None = None
-    manifest: ChunkManifest | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WantedFile:
-    """One file to have: where it belongs, where it comes from, what is promised."""
-
-    repo: str
-    file: str
-    revision: str
-    url: str
-    size_bytes: int | None = None
-    sha256: str | None = None
+from the_edge_agent.store.refs import FileRef, NameRef, parse_ref
+from the_edge_agent.store.wanted import WantedFile, wanted_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +82,7 @@ def pull_model(
         return _embedded(entry)
     if isinstance(ref, NameRef) and entry is None:
         raise unknown_name(ref.name)
-    wanted, license_name = _wanted(ref, entry, options)
+    wanted, license_name = wanted_files(ref, entry, options)
     if len(wanted) > 1 and (options.sha256 or options.manifest):
         raise UsageError(
             f"{text!r} is {len(wanted)} files, and one digest or manifest can't speak for all",
@@ -146,56 +108,6 @@ def _embedded(entry: CatalogueEntry) -> PulledModel:
     return PulledModel(entry.name, path, (), read_header(path), entry.license, entry.license_url)
 
 
-def _wanted(
-    ref: NameRef | HubRef | UrlRef, entry: CatalogueEntry | None, options: PullOptions
-) -> tuple[tuple[WantedFile, ...], str]:
-    """The files that make up the model, and its licence where it is known."""
-    if isinstance(ref, UrlRef):
-        name = checked_part(options.name or ref.file.removesuffix(".gguf"), place=ref.url)
-        base = ref.url.rsplit("/", 1)[0] if len(shard_names(ref.file)) > 1 else ""
-        return tuple(
-            WantedFile(
-                f"{LOCAL_ORGANISATION}/{name}",
-                file,
-                "main",
-                f"{base}/{file}" if base else ref.url,
-                sha256=options.sha256,
-            )
-            for file in shard_names(ref.file)
-        ), ""
-    if entry is not None:
-        return tuple(
-            WantedFile(
-                entry.repo,
-                file.name,
-                "main",
-                file_url(options.endpoint, entry.repo, "main", file.name),
-                file.size_bytes,
-                options.sha256 or file.sha256,
-            )
-            for file in entry.files
-        ), entry.license
-    assert isinstance(ref, HubRef)
-    license_name = ""
-    names = shard_names(ref.file)
-    if not ref.file:
-        _refuse_offline(options, str(ref))
-        listing = load_listing(
-            options.endpoint, ref.repo, ref.revision, options.download.http, options.download.transfer.backoff
-        )
-        names, license_name = choose_files(listing.files, ref.quantization, place=str(ref)), listing.license
-    return tuple(
-        WantedFile(
-            ref.repo,
-            name,
-            ref.revision,
-            file_url(options.endpoint, ref.repo, ref.revision, name),
-            sha256=options.sha256,
-        )
-        for name in names
-    ), license_name
-
-
 def _have(
     wanted: WantedFile,
     places: StorePlaces,
@@ -207,7 +119,7 @@ def _have(
     present = None if options.accept_new else _present(wanted, places)
     if present is not None:
         return present
-    _refuse_offline(options, wanted.url)
+    refuse_offline(options, wanted.url)
     partial_dir = places.checked_partial_dir(wanted.repo, wanted.file, wanted.revision)
     lock_path = places.lock_path(wanted.repo, wanted.file, wanted.revision)
     with hold_download(lock_path, partial_dir, wanted.file, on_progress) as waited:
@@ -329,12 +241,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _refuse_offline(options: PullOptions, place: str) -> None:
-    if options.offline:
-        raise DownloadFailed(
-            "it is not on this machine, and TEA_OFFLINE or HF_HUB_OFFLINE forbids to fetch it",
-            place=place,
-            fix="unset the variable, or name a file with --gguf",
-        )

@@ -6,7 +6,9 @@ from the_edge_agent.errors import DownloadFailed
 from the_edge_agent.gguf.header import GgufHeader
 from the_edge_agent.gguf.reader import parse_header
 from the_edge_agent.store.backoff import Backoff
-from the_edge_agent.store.http_source import FileChanged, HttpOptions, HttpSource, RangeIgnored, RemoteFacts
+from the_edge_agent.store.http_answer import FileChanged, RangeIgnored, RemoteFacts
+from the_edge_agent.store.http_options import HttpOptions
+from the_edge_agent.store.http_source import HttpSource
 from the_edge_agent.store.patience import ask_patiently
 
 _BLOCK_BYTES = 2 * 1024 * 1024

@@ -21,7 +21,8 @@ from the_edge_agent.gguf.positioned import PRIVATE_BINARY, read_into, write_at
 from the_edge_agent.store.backoff import Backoff
 from the_edge_agent.store.chunks import Chunk
 from the_edge_agent.store.disk import is_full, lacking
-from the_edge_agent.store.http_source import HttpSource, RemoteFacts, TransientFault
+from the_edge_agent.store.http_answer import RemoteFacts, TransientFault
+from the_edge_agent.store.http_source import HttpSource
 from the_edge_agent.store.partial import PartialDownload
 from the_edge_agent.store.progress import OnProgress, ProgressMeter
 from the_edge_agent.store.sha256 import CHAINS, resume_sha256, start_sha256

@@ -16,7 +16,8 @@ from the_edge_agent.errors import DigestMismatch, DownloadFailed
 from the_edge_agent.gguf.positioned import PRIVATE_BINARY, read_into
 from the_edge_agent.store.chunks import Chunk, cut
 from the_edge_agent.store.download import DownloadOptions
-from the_edge_agent.store.http_source import FileChanged, HttpSource, RangeIgnored, TransientFault
+from the_edge_agent.store.http_answer import FileChanged, RangeIgnored, TransientFault
+from the_edge_agent.store.http_source import HttpSource
 from the_edge_agent.store.manifest import ChunkManifest, bad_chunks, check_chunk, digest_of_file
 from the_edge_agent.store.patience import ask_patiently
 from the_edge_agent.store.records import PullRecord

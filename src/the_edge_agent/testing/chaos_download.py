@@ -20,11 +20,12 @@ from typing import Any
 from the_edge_agent.errors import EdgeAgentError
 from the_edge_agent.store.backoff import Backoff
 from the_edge_agent.store.download import DownloadOptions
-from the_edge_agent.store.http_source import HttpOptions
+from the_edge_agent.store.http_options import HttpOptions
 from the_edge_agent.store.hub_cache import HubCache
 from the_edge_agent.store.partial import finished_chunks
 from the_edge_agent.store.places import StorePlaces
-from the_edge_agent.store.pull import PullOptions, pull_model
+from the_edge_agent.store.pull import pull_model
+from the_edge_agent.store.pull_options import PullOptions
 from the_edge_agent.store.transfer import TransferOptions
 from the_edge_agent.testing.faulty_server import FaultKind, FaultyServer, SeenRequest, at_random, wait_until
 from the_edge_agent.testing.gguf_file import pattern_model
