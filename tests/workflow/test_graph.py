@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from the_edge_agent.errors import WorkflowInvalid
-from the_edge_agent.workflow.graph import links
+from the_edge_agent.workflow.links import links
 from the_edge_agent.workflow.nodes import Workflow
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from the_edge_agent.workflow.graph import links
+from the_edge_agent.workflow.links import links
 from the_edge_agent.workflow.nodes import (
     END,
     START,

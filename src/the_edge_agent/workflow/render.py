@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from the_edge_agent.workflow.graph import Link, links
+from the_edge_agent.workflow.links import Link, links
 from the_edge_agent.workflow.nodes import (
     END,
     START,
