@@ -12,8 +12,10 @@ from tests.workflow.test_graph import BRANCHES, FORK, file
 from tests.workflow.test_load import node
 
 from the_edge_agent.errors import WorkflowInvalid
-from the_edge_agent.workflow.document import Refusals, parse_document, plain
+from the_edge_agent.workflow.compose import parse_document
+from the_edge_agent.workflow.document import plain
 from the_edge_agent.workflow.load import parse_workflow
+from the_edge_agent.workflow.refusals import Refusals
 from the_edge_agent.workflow.schema import agent_schema, schema_text
 
 ROOT = Path(__file__).parents[2]

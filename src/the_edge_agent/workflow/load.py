@@ -18,10 +18,12 @@ from typing import TypeAlias
 from the_edge_agent.errors import EdgeAgentError, Problem, WorkflowInvalid
 from the_edge_agent.workflow.build import Builder
 from the_edge_agent.workflow.builtin_actions import BUILTIN
-from the_edge_agent.workflow.document import MAX_BYTES, Refusals, Scalar, parse_document
+from the_edge_agent.workflow.compose import MAX_BYTES, parse_document
+from the_edge_agent.workflow.document import Scalar
 from the_edge_agent.workflow.graph import check_graph
 from the_edge_agent.workflow.nodes import Workflow
 from the_edge_agent.workflow.reading import Reader
+from the_edge_agent.workflow.refusals import Refusals
 from the_edge_agent.workflow.signatures import Signatures
 
 #: Reads another agent file, by its path relative to the first one's folder, with /.

@@ -14,10 +14,11 @@ from typing import Any
 
 from the_edge_agent import errors
 from the_edge_agent.errors import EdgeAgentError, TemplateError
-from the_edge_agent.workflow.document import Array, Object, Refusals, Scalar, Value, plain
+from the_edge_agent.workflow.document import Array, Object, Scalar, Value, plain
 from the_edge_agent.workflow.language import KEYS, NAME, NODE_NAME, TABLES, Key, Table
 from the_edge_agent.workflow.near import did_you_mean
 from the_edge_agent.workflow.nodes import END, START, Place
+from the_edge_agent.workflow.refusals import Refusals
 from the_edge_agent.workflow.template import (
     Constant,
     Expression,

@@ -10,15 +10,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from the_edge_agent.workflow import document
-from the_edge_agent.workflow.document import MAX_BYTES, Object, Refusals, Value, parse_document, plain
+from the_edge_agent.workflow import compose
+from the_edge_agent.workflow.compose import MAX_BYTES, parse_document
+from the_edge_agent.workflow.document import Object, Value, plain
+from the_edge_agent.workflow.refusals import Refusals
 
 PARSERS = [parser for name in ("CSafeLoader", "SafeLoader") if (parser := getattr(yaml, name, None))]
 
 
 @pytest.fixture(params=PARSERS, ids=lambda parser: parser.__name__)
 def _parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "_PARSER", request.param)
+    monkeypatch.setattr(compose, "_PARSER", request.param)
 
 
 pytestmark = pytest.mark.usefixtures("_parser")
@@ -126,7 +128,7 @@ def test_a_file_of_more_than_ten_megabytes_is_refused_unread() -> None:
 
 
 def test_a_file_of_too_many_values_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(document, "MAX_VALUES", 1000)
+    monkeypatch.setattr(compose, "MAX_VALUES", 1000)
     assert read("[" + "1," * 900 + "]")[1] == []
     assert "more than 1,000 values" in read("[" + "1," * 1001 + "]")[1][0]
 
