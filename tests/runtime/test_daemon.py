@@ -133,13 +133,34 @@ async def test_reload_adds_changes_and_removes_and_keeps_the_old_one_if_the_new_
         done = core.reload(
             parse_config("models: {tiny: {level: operational, parallel: 2}, second: {path: tiny}}")
         )
-        assert done == ("tiny changed", "second added")
+        assert [line.partition(" (")[0] for line in done] == ["tiny changed", "second added"]
         assert core.manager.status("tiny").slots == 2
         with pytest.raises(ModelNotFound, match=r"models\.gone"):
             core.reload(parse_config("models: {gone: {path: /no/such.gguf}}"))
         assert core.manager.names == ("tiny", "second")
         assert "second removed" in core.reload(first)
-        assert core.reload(replace(first, socket="/elsewhere")) == ("socket: a new address needs a restart",)
+        assert core.reload(replace(first, socket="/elsewhere")) == ("socket: a change needs a restart",)
+
+
+async def test_a_reload_says_what_it_does_not_change(tmp_path):
+    first = parse_config("models: {tiny: {level: operational}}")
+    async with Daemon(first, environment(tmp_path)) as core:
+        await core.boot()
+        done = core.reload(
+            parse_config(
+                "models: {tiny: {level: operational}}\noffline: true\napi_key_env: KEYS\nagents: {a: /a.yaml}\n"
+                "limits: {connections: 7, queue_size: 7}\nshutdown_s: 1\n"
+            )
+        )
+        assert done == (
+            "tiny changed (its worker goes on as it was started, until it is unloaded)",
+            "api_key_env: a change needs a restart",
+            "agents: a change needs a restart",
+            "limits.connections: a change needs a restart",
+        )
+        keys = parse_config("models: {tiny: {level: operational}}\napi_key_env: KEYS\n")
+        core.reload(keys)
+        assert core.reload(keys) == ("api_key_env: a change needs a restart",), "it still isn't in force"
 
 
 async def test_the_boot_check_can_be_left_out(tmp_path):

@@ -66,6 +66,10 @@ async def answer(manager, name="fake", text="Hi", **fields):
     return (await collect(manager.chat(name, asked(text, **fields)))).text
 
 
+def open_descriptors():
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
 async def until(condition):
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - nobody can set an event for us
@@ -353,8 +357,7 @@ async def test_a_worker_that_could_not_open_its_model_leaves_its_log():
 async def test_a_daemon_out_of_descriptors_tries_again_and_no_model_is_stuck():
     async with managed(model(), crash_limit=10**6) as manager:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        taken = sum(1 for _ in Path("/dev/fd").iterdir())
-        resource.setrlimit(resource.RLIMIT_NOFILE, (taken, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_descriptors(), hard))
         try:
             loading = asyncio.create_task(manager.load("fake"))
             await until(lambda: manager.status("fake").crashes)

@@ -42,3 +42,8 @@ async def test_another_chat_format_and_kv_cache_are_taken(tmp_path):
 async def test_a_file_that_is_not_there_is_named_before_anything_starts(tmp_path, option):
     with pytest.raises(ModelNotFound, match=r"models\.tiny\.\w+: gone.gguf isn't there"):
         await with_options(tmp_path, option)
+
+
+async def test_a_file_that_can_not_be_looked_at_is_named_too(tmp_path):
+    with pytest.raises(ModelNotFound, match=r"models\.tiny\.projector: n+ can't be read: File name too long"):
+        await with_options(tmp_path, f"projector: {'n' * 1000}")

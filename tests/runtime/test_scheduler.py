@@ -257,6 +257,23 @@ def test_a_request_that_comes_while_its_model_stops_is_served_by_the_next_load()
     assert world.tell(WorkerReady("a", 10)) == [Admit(1, "a")]
 
 
+def test_a_load_that_is_asked_for_after_an_unload_wins_also_while_it_loads():
+    world = World(Model("a", 10))
+    assert world.tell(LoadAsked("a")) == [Start("a")]
+    assert world.tell(UnloadAsked("a")) == world.tell(LoadAsked("a")) == []
+    assert world.tell(WorkerReady("a", 10)) == []
+    assert world.schedule.models["a"].phase == "ready"
+
+
+def test_a_model_that_is_taken_out_and_put_back_keeps_its_answers():
+    world = World(Model("a", 10, slots=2), drain_s=5)
+    world.load("a")
+    world.tell(Asked(1, "a"))
+    assert world.tell(ModelRemoved("a")) == world.tell(ModelAdded(Model("a", 10, slots=2))) == []
+    assert world.tick_to(10) == []
+    assert world.tell(Asked(2, "a")) == [Admit(2, "a")]
+
+
 def test_a_reader_who_leaves_gives_the_place_back_in_the_queue_and_in_a_slot():
     world = World(Model("a", 10, slots=1))
     world.load("a")

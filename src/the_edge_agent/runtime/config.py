@@ -198,10 +198,41 @@ def parse_config(text: str, *, place: str = "runtime.yaml") -> RuntimeConfig:
         tokens = cast("Iterator[object]", yaml.scan(text))  # pyright: ignore[reportUnknownMemberType]
         if any(isinstance(token, yaml.AliasToken) for token in tokens):
             raise ConfigInvalid((Problem("aliases are not allowed", place, "write the value out"),))
+        twice = list(_keys_given_twice(cast("object", yaml.compose(text, yaml.SafeLoader))))  # pyright: ignore[reportUnknownMemberType]
+        if twice:
+            raise ConfigInvalid(
+                tuple(
+                    Problem(f"the key {name!r:.80} is given twice", f"{place}:{line}") for name, line in twice
+                )
+            )
         tree: Any = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        ValueError,
+    ) as error:  # ValueError: a date or a number that is none
         raise ConfigInvalid((Problem(f"not YAML: {' '.join(str(error).split())}", place),)) from None
     return config_from(tree if tree is not None else {}, place=place)
+
+
+def _keys_given_twice(root: object) -> Iterator[tuple[str, int]]:
+    """Each with its line; YAML's own reader takes the last one and says nothing."""
+    from yaml import MappingNode, ScalarNode, SequenceNode
+
+    rest: list[Any] = [root]
+    while rest:
+        node = rest.pop()
+        if isinstance(node, MappingNode):
+            pairs: list[tuple[Any, Any]] = node.value
+            seen: set[str] = set()
+            for name, value in pairs:
+                if isinstance(name, ScalarNode):
+                    if name.value in seen:
+                        yield name.value, name.start_mark.line + 1
+                    seen.add(name.value)
+                rest.append(value)
+        elif isinstance(node, SequenceNode):
+            rest += node.value
 
 
 def config_from(tree: object, *, place: str = "runtime.yaml") -> RuntimeConfig:
@@ -261,7 +292,7 @@ def _contradictions(config: RuntimeConfig) -> list[Problem]:
         for name, model in config.models.items()
         if model.worker == "llama-server"
         for option in LOCAL_ONLY
-        if getattr(model, option)
+        if getattr(model, option) != getattr(ModelConfig(), option)
     ]
     problems += [
         Problem("a provider must be asked over http or https", f"gateway.providers.{name}.base_url")

@@ -10,9 +10,10 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,6 +53,12 @@ from the_edge_agent.settings import Environment
 
 log = logging.getLogger("the_edge_agent.runtime")
 
+#: What a running daemon doesn't take from a configuration that is read again.
+FIXED_KEYS = (
+    *("http", "grpc", "socket", "api_key_env", "allowed_hosts", "allowed_origins", "agents", "telemetry"),
+    *("limits.connections", "limits.header_timeout_s"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -83,6 +90,7 @@ class Daemon:
         gateway: Gateway | None = None,
     ) -> None:
         self.config = config
+        self._started_with = config
         self.started_at_s = time.time()
         self._ready = asyncio.Event()
         self._environment = environment
@@ -303,13 +311,13 @@ class Daemon:
             self.manager.remove(name)
             done.append(f"{name} removed")
         for name, registered in models.items():
-            if self._models.get(name) != registered:
+            known = self._models.get(name)
+            if known != registered:
                 self.manager.add(registered.managed)
-                done.append(f"{name} {'changed' if name in self._models else 'added'}")
-        fixed = [
-            key for key in ("http", "grpc", "socket") if getattr(config, key) != getattr(self.config, key)
-        ]
-        done += [f"{key}: a new address needs a restart" for key in fixed]
+                done.append(f"{name} {'changed' if known else 'added'}")
+                if known and known.managed.spec != registered.managed.spec and self.manager.status(name).pid:
+                    done[-1] += " (its worker goes on as it was started, until it is unloaded)"
+        done += [f"{key}: a change needs a restart" for key in _fixed_that_differ(self._started_with, config)]
         self.manager.reconfigure(
             config.limits, config.workers, config.limits.memory_bytes or machine_memory_bytes()
         )
@@ -345,6 +353,14 @@ class Daemon:
                 fix=f"known are {', '.join(self._models)}",
             )
         return self._models[name]
+
+
+def _fixed_that_differ(before: RuntimeConfig, now: RuntimeConfig) -> Iterator[str]:
+    """The keys that are read once, at the start, and say something else now."""
+    for name in FIXED_KEYS:
+        read = attrgetter(name)
+        if read(before) != read(now):
+            yield name
 
 
 def open_telemetry(config: RuntimeConfig, environment: Environment) -> Telemetry | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from types import NoneType, UnionType
@@ -11,6 +10,10 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from the_edge_agent.errors import Problem
 
 T = TypeVar("T")
+#: Beyond it no number means anything; NaN and infinity aren't below it either.
+MAX_NUMBER = 1e300
+#: What no name, path or text that leaves this process can hold.
+_UNFIT = frozenset({"\0", *map(chr, range(0xD800, 0xE000))})
 
 
 def key(help_: str, default: Any = MISSING, *, low: float | None = None, high: float | None = None) -> Any:
@@ -32,7 +35,9 @@ def read_section(kind: type[T], tree: object, path: str, problems: list[Problem]
     hints = get_type_hints(kind)
     known = {entry.name: entry for entry in fields(kind)}  # pyright: ignore[reportArgumentType]
     unknown = [name for name in given if name not in known]
-    problems += [Problem(f"unknown key {name!r}", path, f"known are {', '.join(known)}") for name in unknown]
+    problems += [
+        Problem(f"unknown key {name!r:.80}", path, f"known are {', '.join(known)}") for name in unknown
+    ]
     values: dict[str, Any] = {}
     for name, entry in known.items():
         where = f"{path}.{name}" if path else name
@@ -53,7 +58,9 @@ def _read_value(hint: Any, value: object, entry: Field[Any], path: str, problems
         return _read_value(next(a for a in arguments if a is not NoneType), value, entry, path, problems)
     if origin is Literal:
         if value not in arguments:
-            problems.append(Problem(f"is {value!r}", path, f"give one of {', '.join(map(str, arguments))}"))
+            problems.append(
+                Problem(f"is {value!r:.80}", path, f"give one of {', '.join(map(str, arguments))}")
+            )
         return value
     if origin is tuple:
         if not isinstance(value, list):
@@ -79,14 +86,17 @@ def _read_scalar(hint: Any, value: object, entry: Field[Any], path: str, problem
     words = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
     fits = isinstance(value, (int, float) if hint is float else hint)
     if not fits or (isinstance(value, bool) and hint is not bool):
-        problems.append(Problem(f"is {value!r}", path, f"give {words[hint]}"))
+        problems.append(Problem(f"is {value!r:.80}", path, f"give {words[hint]}"))
         return value
+    if isinstance(value, str) and not set(value).isdisjoint(_UNFIT):
+        problems.append(Problem(f"is {value!r:.80}", path, "give text without NUL and halves of characters"))
     if hint in (int, float):
         number = cast("float", value)
         low, high = entry.metadata["low"], entry.metadata["high"]
-        if math.isnan(number) or (low is not None and number < low) or (high is not None and number > high):
-            bounds = f"from {low:g}" if high is None else f"from {low:g} to {high:g}"
-            problems.append(Problem(f"is {value!r}", path, f"give {words[hint]} {bounds}"))
+        too_low, too_high = low is not None and number < low, high is not None and number > high
+        if too_low or too_high or not abs(number) <= MAX_NUMBER:
+            bounds = "" if low is None else f" from {low:g}" if high is None else f" from {low:g} to {high:g}"
+            problems.append(Problem(f"is {value!r:.80}", path, f"give {words[hint]}{bounds}"))
             return number
         return hint(number)
     return value

@@ -160,9 +160,17 @@ def _file(text: str, place: str) -> Path | None:
     """A file that the configuration names; None for none. Raises ModelNotFound."""
     if not text:
         return None
-    path = Path(text).expanduser().absolute()
-    if not path.is_file():
-        raise ModelNotFound(f"{text} isn't there", place=place, fix="check the path")
+    try:
+        path = Path(text).expanduser().absolute()
+        is_there = path.is_file()
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # a folder that is closed to us, a name too long, a home that isn't known
+        why = getattr(error, "strerror", None) or str(error)
+        raise ModelNotFound(f"{text:.200} can't be read: {why}", place=place, fix="check the path") from None
+    if not is_there:
+        raise ModelNotFound(f"{text:.200} isn't there", place=place, fix="check the path")
     return path
 
 

@@ -195,7 +195,7 @@ class _Scheduler(Draft):
         self.change(
             model.name,
             wanted=True,
-            drain_at_s=None if model.phase == "ready" else model.drain_at_s,
+            drain_at_s=None,  # asked for again, it stays
             phase="unloaded" if forgiven else model.phase,
             crashed_at_s=() if forgiven else model.crashed_at_s,
         )
@@ -228,6 +228,7 @@ class _Scheduler(Draft):
             pinned=model.pinned,
             keep_alive_s=model.keep_alive_s,
             wanted=known.wanted or model.wanted,
+            drain_at_s=None if known.removed else known.drain_at_s,
             removed=False,
         )
 

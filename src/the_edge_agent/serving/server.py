@@ -157,7 +157,7 @@ class _Server:
     async def _shut_down(self, daemon: Daemon) -> None:
         self._notifier.tell("STOPPING=1", "STATUS=draining")
         daemon.ready = False
-        draining = asyncio.create_task(daemon.manager.drain(self._config.shutdown_s))
+        draining = asyncio.create_task(daemon.manager.drain(daemon.config.shutdown_s))
         forced = asyncio.create_task(self._force.wait())
         await asyncio.wait((draining, forced), return_when=asyncio.FIRST_COMPLETED)
         draining.cancel()
