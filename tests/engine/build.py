@@ -26,7 +26,8 @@ from the_edge_agent.workflow.nodes import (
     WhileLoop,
     Workflow,
 )
-from the_edge_agent.workflow.template import Expression, parse_tree
+from the_edge_agent.workflow.template import Expression
+from the_edge_agent.workflow.tree import parse_tree
 
 
 def place(line: int = 1) -> Place:

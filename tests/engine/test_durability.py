@@ -31,7 +31,7 @@ from the_edge_agent.errors import ReplayDiverged, RunIdTaken, RunLogCorrupt
 from the_edge_agent.inference import Usage
 from the_edge_agent.workflow.input_schema import Field
 from the_edge_agent.workflow.nodes import OnError, Retry, Settings, Workflow
-from the_edge_agent.workflow.template import parse_tree
+from the_edge_agent.workflow.tree import parse_tree
 
 
 class Counter:

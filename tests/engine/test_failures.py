@@ -34,7 +34,7 @@ from the_edge_agent.errors import (
     RunError,
 )
 from the_edge_agent.workflow.nodes import OnError, Retry, Settings
-from the_edge_agent.workflow.template import parse_tree
+from the_edge_agent.workflow.tree import parse_tree
 
 
 def failing(*errors):

@@ -227,7 +227,7 @@ def test_a_replay_of_an_interrupted_run_ends_with_its_question() -> None:
 
 def test_a_question_is_no_failure_to_on_error_or_retry() -> None:
     from the_edge_agent.workflow.nodes import OnError, Retry
-    from the_edge_agent.workflow.template import parse_tree
+    from the_edge_agent.workflow.tree import parse_tree
 
     node = call(
         "ask",

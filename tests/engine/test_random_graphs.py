@@ -10,7 +10,7 @@ from tests.engine.build import call, drive, edge, go_on, goto, workflow
 from the_edge_agent.engine.events import Finished
 from the_edge_agent.engine.memory_log import MemoryLog
 from the_edge_agent.workflow.nodes import END, Settings
-from the_edge_agent.workflow.template import parse_tree
+from the_edge_agent.workflow.tree import parse_tree
 
 #: ("node", waits) | ("loop", times, body) | ("fork", [branch, ...], jump to the join by name?)
 SHAPES = st.recursive(

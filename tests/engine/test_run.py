@@ -33,7 +33,7 @@ from the_edge_agent.engine.run import run
 from the_edge_agent.errors import EdgeAgentError, InputInvalid, UsageError
 from the_edge_agent.workflow.input_schema import Field
 from the_edge_agent.workflow.nodes import Config, Node, Settings
-from the_edge_agent.workflow.template import parse_tree
+from the_edge_agent.workflow.tree import parse_tree
 
 
 def test_a_workflow_alone_runs() -> None:

@@ -23,7 +23,7 @@ from the_edge_agent.workflow.nodes import (
     Workflow,
 )
 from the_edge_agent.workflow.signatures import Param, Signature
-from the_edge_agent.workflow.template import Constant, render_tree
+from the_edge_agent.workflow.tree import Constant, render_tree
 
 ONE = "nodes:\n  - name: a\n"
 

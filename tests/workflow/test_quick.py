@@ -10,7 +10,7 @@ from jinja2 import TemplateSyntaxError, nodes
 from the_edge_agent.workflow.environment import ENVIRONMENT
 from the_edge_agent.workflow.filters import FILTER_NAMES, TEST_NAMES
 from the_edge_agent.workflow.quick import quick_expression, quick_template
-from the_edge_agent.workflow.template import parse_tree, render_tree
+from the_edge_agent.workflow.tree import parse_tree, render_tree
 
 NAMES = frozenset({"state", "item", "x"})
 

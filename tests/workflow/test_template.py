@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from the_edge_agent.errors import TemplateError
 from the_edge_agent.workflow.nodes import Place
-from the_edge_agent.workflow.template import Expression, Template, parse_tree, render_tree
+from the_edge_agent.workflow.template import Expression, Template
+from the_edge_agent.workflow.tree import parse_tree, render_tree
 
 SCOPE = {
     "state": {

@@ -9,7 +9,8 @@ import pytest
 
 from the_edge_agent.errors import TemplateError, TemplateLimitExceeded
 from the_edge_agent.workflow.limits import MAX_OUTPUT, MAX_TURNS
-from the_edge_agent.workflow.template import Template, parse_tree, render_tree
+from the_edge_agent.workflow.template import Template
+from the_edge_agent.workflow.tree import parse_tree, render_tree
 
 LIST = list(range(2000))
 SCOPE = {"state": {"list": LIST, "text": "x" * 100_000, "object": {"a": 1}}, "variables": {}, "secrets": {}}

@@ -23,7 +23,8 @@ from the_edge_agent.workflow.nodes import (
     WhileLoop,
     Workflow,
 )
-from the_edge_agent.workflow.template import Constant, ListTree, ObjectTree, Template, Tree
+from the_edge_agent.workflow.template import Template
+from the_edge_agent.workflow.tree import Constant, ListTree, ObjectTree, Tree
 
 PREFIX = "llm."
 #: Without a tokenizer at hand: English text has about four characters a token.

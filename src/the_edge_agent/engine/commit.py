@@ -14,7 +14,7 @@ from the_edge_agent.errors import NodeFailed
 from the_edge_agent.workflow.input_schema import validate_output
 from the_edge_agent.workflow.nodes import ExpressionBody, InlineCode, Subgraph
 from the_edge_agent.workflow.reducers import reduce
-from the_edge_agent.workflow.template import render_tree
+from the_edge_agent.workflow.tree import render_tree
 
 _ABSENT: Any = object()
 

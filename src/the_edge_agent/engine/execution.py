@@ -22,7 +22,7 @@ from the_edge_agent.engine.own import adopt
 from the_edge_agent.engine.plan import Move
 from the_edge_agent.engine.records import Record, usage_json
 from the_edge_agent.errors import EdgeAgentError, NodeTimeout, ReplayDiverged, RunLogCorrupt
-from the_edge_agent.workflow.template import render_tree
+from the_edge_agent.workflow.tree import render_tree
 
 if TYPE_CHECKING:
     from the_edge_agent.engine.driver import Driver

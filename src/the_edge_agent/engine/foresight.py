@@ -25,7 +25,7 @@ from the_edge_agent.workflow.nodes import (
     WhileLoop,
     Workflow,
 )
-from the_edge_agent.workflow.template import Constant, ObjectTree
+from the_edge_agent.workflow.tree import Constant, ObjectTree
 
 #: So many models are told at a time: who plans memory has no use for more.
 MAX_CHOICES = 8

@@ -32,7 +32,8 @@ from the_edge_agent.workflow.nodes import (
     Workflow,
 )
 from the_edge_agent.workflow.signatures import Signature
-from the_edge_agent.workflow.template import Constant, Expression, ObjectTree, Template, Tree
+from the_edge_agent.workflow.template import Expression, Template
+from the_edge_agent.workflow.tree import Constant, ObjectTree, Tree
 
 _LEAVES = (ActionCall, InlineCode, ExpressionBody, Empty)
 _NO_RETRY = Retry()

@@ -40,7 +40,8 @@ from the_edge_agent.workflow.nodes import (
 )
 from the_edge_agent.workflow.reading import NO_EXPRESSION, Reader, Record
 from the_edge_agent.workflow.signatures import Signatures
-from the_edge_agent.workflow.template import Constant, Expression, Tree
+from the_edge_agent.workflow.template import Expression
+from the_edge_agent.workflow.tree import Constant, Tree
 
 Names = frozenset[str]
 #: Loads another agent file by path or import name; None where it can't be.

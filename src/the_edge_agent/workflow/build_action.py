@@ -10,7 +10,8 @@ from the_edge_agent.workflow.near import did_you_mean
 from the_edge_agent.workflow.nodes import ActionCall
 from the_edge_agent.workflow.reading import Reader, Record
 from the_edge_agent.workflow.signatures import Param, ParamType, Signature, Signatures
-from the_edge_agent.workflow.template import Constant, ListTree, ObjectTree, Template, Tree, object_tree
+from the_edge_agent.workflow.template import Template
+from the_edge_agent.workflow.tree import Constant, ListTree, ObjectTree, Tree, object_tree
 
 _A: Mapping[ParamType, str] = {
     "string": "text",

@@ -17,7 +17,8 @@ from the_edge_agent.inference import JsonObject, JsonValue
 if TYPE_CHECKING:
     from the_edge_agent.workflow.input_schema import Field
     from the_edge_agent.workflow.signatures import Signatures
-    from the_edge_agent.workflow.template import Expression, Tree
+    from the_edge_agent.workflow.template import Expression
+    from the_edge_agent.workflow.tree import Tree
 
 START = "__start__"
 END = "__end__"

@@ -19,16 +19,9 @@ from the_edge_agent.workflow.language import KEYS, NAME, NODE_NAME, TABLES, Key,
 from the_edge_agent.workflow.near import did_you_mean
 from the_edge_agent.workflow.nodes import END, START, Place
 from the_edge_agent.workflow.refusals import Refusals
-from the_edge_agent.workflow.template import (
-    Constant,
-    Expression,
-    Template,
-    Tree,
-    has_marks,
-    list_tree,
-    object_tree,
-)
+from the_edge_agent.workflow.template import Expression, Template, has_marks
 from the_edge_agent.workflow.template_source import code_size
+from the_edge_agent.workflow.tree import Constant, Tree, list_tree, object_tree
 
 ERROR_NAMES = frozenset(
     name

@@ -4,15 +4,14 @@
 they make are immutable to look at and render or evaluate over a scope, a mapping of ``state``, ``variables`` and so
 on. A template that is one single expression passes its object through. Limits are counted (see ``limits``).
 
-A ``Tree`` is a YAML value whose texts are templates; ``render_tree`` renders it. This module knows nothing of YAML,
-of nodes or of running.
+This module knows nothing of values with templates inside (see ``tree``), of YAML, of nodes or of running.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from jinja2 import nodes
@@ -22,12 +21,11 @@ from the_edge_agent.errors import TemplateError, TemplateLimitExceeded
 from the_edge_agent.workflow import filters
 from the_edge_agent.workflow.evaluate import compile_expression
 from the_edge_agent.workflow.frame import Evaluate, Frame
-from the_edge_agent.workflow.kinds import is_list, is_object, type_of
-from the_edge_agent.workflow.limits import Budget, weigh
+from the_edge_agent.workflow.kinds import type_of
+from the_edge_agent.workflow.limits import Budget
 from the_edge_agent.workflow.lookup import plain_path
 from the_edge_agent.workflow.nodes import Place
 from the_edge_agent.workflow.quick import quick_expression, quick_template
-from the_edge_agent.workflow.sandbox import Missing
 from the_edge_agent.workflow.statements import Write, compile_body
 from the_edge_agent.workflow.template_source import NOWHERE, check_size, line_place, parse_source
 
@@ -193,97 +191,6 @@ class Template:
         return hash(self.text)
 
 
-# --- trees --------------------------------------------------------------------------------------------------------
-
-
-class Constant:
-    """A value without templates, given out as it is."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def render(self, _scope: Scope) -> Any:
-        """The value."""
-        return self.value
-
-    def __repr__(self) -> str:
-        return f"Constant({self.value!r})"
-
-
-class ObjectTree:
-    """An object with templates inside."""
-
-    __slots__ = ("entries",)
-
-    def __init__(self, entries: Mapping[str, Tree]) -> None:
-        self.entries = entries
-
-    def render(self, scope: Scope) -> dict[str, Any]:
-        """A new object."""
-        return {key: entry.render(scope) for key, entry in self.entries.items()}
-
-    def __repr__(self) -> str:
-        return f"ObjectTree({self.entries!r})"
-
-
-class ListTree:
-    """A list with templates inside."""
-
-    __slots__ = ("entries",)
-
-    def __init__(self, entries: Sequence[Tree]) -> None:
-        self.entries = entries
-
-    def render(self, scope: Scope) -> list[Any]:
-        """A new list."""
-        return [entry.render(scope) for entry in self.entries]
-
-    def __repr__(self) -> str:
-        return f"ListTree({self.entries!r})"
-
-
-Tree: TypeAlias = Constant | Template | ObjectTree | ListTree
-
-
-def render_tree(tree: Tree, scope: Scope) -> Any:
-    """The value of ``tree`` over ``scope``. Raises TemplateError, TemplateLimitExceeded.
-
-    What a list or an object puts together is weighed as a whole: ``[state.x, state.x]`` in a loop doubles each turn.
-    """
-    value = tree.render(scope)
-    if type(tree) is ObjectTree or type(tree) is ListTree:
-        weigh(value)
-    return value
-
-
-def parse_tree(value: Any, place: Place = NOWHERE, *, names: Collection[str] | None = None) -> Tree:
-    """A JSON value as a tree, every text in it a template at ``place``. Raises TemplateError."""
-    if isinstance(value, str):
-        return Template.parse(value, place, names=names) if has_marks(value) else Constant(value)
-    if is_object(value):
-        entries = {str(key): parse_tree(entry, place, names=names) for key, entry in value.items()}
-        return object_tree(entries)
-    if is_list(value):
-        return list_tree([parse_tree(entry, place, names=names) for entry in value])
-    return Constant(value)
-
-
-def object_tree(entries: Mapping[str, Tree]) -> Tree:
-    """An object of trees; a Constant where nothing in it is a template."""
-    if all(type(entry) is Constant for entry in entries.values()):
-        return Constant({key: entry.render({}) for key, entry in entries.items()})
-    return ObjectTree(entries)
-
-
-def list_tree(entries: Sequence[Tree]) -> Tree:
-    """A list of trees; a Constant where nothing in it is a template."""
-    if all(type(entry) is Constant for entry in entries):
-        return Constant([entry.render({}) for entry in entries])
-    return ListTree(entries)
-
-
 def has_marks(text: str) -> bool:
     """Whether the text holds ``{{``, ``{%`` or ``{#``, and so is a template."""
     return "{" in text and _MARKS.search(text) is not None
@@ -353,20 +260,3 @@ def _translated(error: Exception, place: Place, first_line: int) -> TemplateErro
     if isinstance(error, ZeroDivisionError):
         return TemplateError("division by zero", place=where, fix="check the divisor first")
     return TemplateError(f"{error}", place=where, fix="check the values the template uses")
-
-
-__all__ = [
-    "Constant",
-    "Expression",
-    "ListTree",
-    "Missing",
-    "ObjectTree",
-    "Scope",
-    "Template",
-    "Tree",
-    "has_marks",
-    "list_tree",
-    "object_tree",
-    "parse_tree",
-    "render_tree",
-]
