@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 from the_edge_agent.cli import runtime_install
 from the_edge_agent.cli.parser import Parser, Subparsers
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from the_edge_agent.settings import Environment
 
 _HANDLERS = "the_edge_agent.cli.runtime"
+#: What a daemon that is well says at once; one that is frozen must not freeze the operator too.
+ANSWER_S = 10.0
+#: The longest ``shutdown_s`` there is, and then some.
+STOP_S = 3700.0
 _SERVE_EPILOG = """\
 Without --config it serves the embedded model, operational, on loopback.
 
@@ -167,7 +173,7 @@ def logs(args: argparse.Namespace, console: Console) -> int:
     if name is None:
         models = _ask_daemon(args, "GET", "/edge/v1/status")["models"]
         name = models[0]["name"] if models else ""
-    lines = _ask_daemon(args, "GET", f"/edge/v1/logs/{name}")["lines"]
+    lines = _ask_daemon(args, "GET", f"/edge/v1/logs/{quote(name, safe='')}")["lines"]
     if args.json:
         console.json(lines)
     else:
@@ -180,9 +186,13 @@ def stop(args: argparse.Namespace, console: Console) -> int:
     """Stop the daemon and wait until its process is gone."""
     import time
 
+    from the_edge_agent.errors import BackendTimeout
+
     pid = _ask_daemon(args, "POST", "/edge/v1/stop", {"force": args.force})["pid"]
-    give_up_s = time.monotonic() + 3600
-    while _is_running(pid) and time.monotonic() < give_up_s:
+    give_up_s = time.monotonic() + STOP_S
+    while _is_running(pid):
+        if time.monotonic() > give_up_s:
+            raise BackendTimeout(f"its process {pid} still runs", place="tea runtime stop", fix="see its log")
         time.sleep(0.02)
     console.json({"stopped": True}) if args.json else console.err("stopped")
     return 0
@@ -207,7 +217,7 @@ def check(args: argparse.Namespace, console: Console) -> int:
 
 
 def _change(args: argparse.Namespace, console: Console, verb: str) -> int:
-    tree = _ask_daemon(args, "POST", f"/edge/v1/{verb}", {"model": args.model})
+    tree = _ask_daemon(args, "POST", f"/edge/v1/{verb}", {"model": args.model}, answer_s=None)
     if args.json:
         console.json(tree)
     else:
@@ -222,7 +232,11 @@ def _is_running(pid: int) -> bool:
         return False
     except PermissionError:  # somebody else's, so it is there
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # no Linux, or it has just ended: the next look tells
+    return state != "Z"  # that one has ended, and whoever started it hasn't looked
 
 
 def _print_models(console: Console, models: list[dict[str, Any]]) -> None:
@@ -271,31 +285,68 @@ def _socket_path(args: argparse.Namespace) -> Path:
 
 
 def _ask_daemon(
-    args: argparse.Namespace, method: str, path: str, body: dict[str, Any] | None = None
+    args: argparse.Namespace,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    answer_s: float | None = ANSWER_S,
 ) -> dict[str, Any]:
-    """One exchange over the Unix socket. Raises BackendUnavailable where nobody answers, else the daemon's own error."""
+    """One exchange over the Unix socket; ``answer_s`` None waits as long as the work takes.
+
+    Raises:
+        BackendUnavailable: nobody is there, or it ended or was full before it answered.
+        BackendTimeout: somebody is there and says nothing.
+        PermissionDenied: the socket is somebody else's.
+        EdgeAgentError: the daemon's own.
+    """
     import httpx
 
     from the_edge_agent.backends.runtime_answers import parse_error
-    from the_edge_agent.errors import BackendError, BackendUnavailable
+    from the_edge_agent.errors import BackendTimeout, BackendUnavailable, PermissionDenied
 
     _check_unix_sockets()
     socket_path = _socket_path(args)
     transport = httpx.HTTPTransport(uds=str(socket_path), verify=False)
     with httpx.Client(
-        transport=transport, base_url="http://localhost", timeout=httpx.Timeout(None)
+        transport=transport, base_url="http://localhost", timeout=httpx.Timeout(ANSWER_S, read=answer_s)
     ) as client:
         try:
             response = client.request(method, path, json=body)
-            tree: Any = response.json()
-        except httpx.TransportError:
+        except httpx.TimeoutException:
+            raise BackendTimeout(
+                f"the daemon at {socket_path} is there and doesn't answer",
+                place="tea runtime",
+                fix="its process is stopped, or stuck: see its log, and end it if it stays so",
+            ) from None
+        except httpx.ConnectError as error:
+            if f"[Errno {errno.EACCES}]" in str(error):
+                raise PermissionDenied(
+                    f"{socket_path} may not be called by you",
+                    place="tea runtime",
+                    fix="call as the daemon's user; a system service's may be called by the group tea",
+                ) from None
             raise BackendUnavailable(
                 f"no daemon answers at {socket_path}",
                 place="tea runtime",
                 fix="start one with `tea runtime serve`",
             ) from None
-        except ValueError:
-            raise BackendError("the daemon's answer isn't JSON", place="tea runtime") from None
+        except httpx.TransportError:
+            raise BackendUnavailable(
+                f"the daemon at {socket_path} ended before it answered",
+                place="tea runtime",
+                fix="see its log",
+            ) from None
+    try:
+        tree: Any = response.json()
+    except ValueError:
+        said = (
+            f"{response.status_code} {response.text!r:.80}"  # 503 in plain words: all connections are taken
+        )
+        raise BackendUnavailable(
+            f"the daemon answered {said}", place="tea runtime", fix="try again"
+        ) from None
     if response.status_code >= 400:
-        raise parse_error(tree.get("error", {}).get("edge_agent"))
+        given: dict[str, Any] = tree.get("error", {})
+        raise parse_error(given.get("edge_agent") or {"what": given.get("message")})
     return cast("dict[str, Any]", tree)
