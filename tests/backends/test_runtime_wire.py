@@ -144,6 +144,7 @@ def test_the_text_of_a_foreign_error_stays_where_it_is():
         {"messages": [], "sampling": {"temperature": float("nan")}},
         {"messages": [], "sampling": {"max_tokens": 1e30}},
         {"messages": [], "sampling": {"seed": 1.5}},
+        *({"messages": [], "sampling": {name: None}} for name in ("temperature", "top_p", "top_k", "min_p")),
         {"messages": [], "sampling": {"grammar": "root ::= x"}},
         {"messages": [], "resume_token_ids": [-1]},
         {"messages": [], "deadline_s": -1},

@@ -226,3 +226,20 @@ async def test_a_prompt_with_leave_does(tmp_path):
         response = await house.chat("not secret", model="cloud", privacy="may-leave")
         assert response.json()["choices"][0]["message"]["content"] == "from outside"
         assert len(outside.backend.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/chat/completions", {"messages": [{"role": "user", "content": "\ud800"}]}),
+        ("/v1/completions", {"prompt": "\ud800"}),
+        ("/v1/responses", {"input": "Hi", "instructions": "\ud800"}),
+        ("/v1/embeddings", {"input": "\ud800", "model": "auto"}),
+        ("/api/generate", {"prompt": "\ud800", "model": "auto"}),
+    ],
+)
+async def test_text_that_is_no_unicode_is_the_callers_mistake(tmp_path, path, body):
+    async with serving(tmp_path) as house:
+        response = await house.client.post(path, content=json.dumps(body))
+        assert response.status_code == 400, response.text
+        assert "surrogate" in response.text

@@ -159,7 +159,9 @@ def _parse_sampling(tree: object) -> SamplingParams:
             if not isinstance(value, bool):
                 raise reader.wrong(entry.name, "give true or false")
             values[entry.name] = value
-        elif value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        elif (isinstance(value, int | float) and not isinstance(value, bool)) or (
+            value is None and getattr(_SAMPLING_DEFAULTS, entry.name) is None
+        ):
             values[entry.name] = value
         else:
             raise reader.wrong(entry.name, "give a number")

@@ -46,6 +46,7 @@ TABLE: tuple[tuple[type[EdgeAgentError], Status], ...] = (
     (errors.InputInvalid, Status(400, "invalid_request_error", "invalid_input", "INVALID_ARGUMENT")),
     (errors.WorkflowInvalid, Status(400, "invalid_request_error", "invalid_workflow", "INVALID_ARGUMENT")),
     (errors.GrammarInvalid, Status(400, "invalid_request_error", "invalid_schema", "INVALID_ARGUMENT")),
+    (errors.TokenizeFailed, Status(400, "invalid_request_error", "invalid_text", "INVALID_ARGUMENT")),
     (errors.TemplateInvalid, Status(400, "invalid_request_error", "template_failed", "FAILED_PRECONDITION")),
     (errors.OutOfMemory, Status(507, "server_error", "out_of_memory", "RESOURCE_EXHAUSTED")),
     (errors.BackendUnavailable, Status(503, "server_error", "unavailable", "UNAVAILABLE")),
