@@ -40,6 +40,7 @@ from the_edge_agent.workflow.nodes import (
 )
 from the_edge_agent.workflow.reading import NO_EXPRESSION, Reader, Record
 from the_edge_agent.workflow.signatures import Signatures
+from the_edge_agent.workflow.simple_values import read_name
 from the_edge_agent.workflow.template import Expression
 from the_edge_agent.workflow.tree import Constant, Tree
 
@@ -138,7 +139,7 @@ class Builder:
             if isinstance(entry, Scalar) and isinstance(entry.value, str) and entry.value:
                 self.imports[name] = entry
             else:
-                self.reader.wrong(entry, f"the import {name!r}", "the path of an agent file")
+                self.refusals.wrong(entry, f"the import {name!r}", "the path of an agent file")
 
     # --- nodes and steps ------------------------------------------------------------------------------------------
 
@@ -381,13 +382,13 @@ class Builder:
         if value is None or (isinstance(value, Scalar) and value.value is None):
             return Constant({})
         if not isinstance(value, Object):
-            self.reader.wrong(value, f"{key!r}", "an object")
+            self.refusals.wrong(value, f"{key!r}", "an object")
             return Constant({})
         return self.reader.tree(value, names)
 
     def _outputs(self, value: Object, names: Names) -> dict[str, Tree]:
         for name in value.entries:
-            self.reader.name(Key(name, ("name",), ""), value.keys[name])
+            read_name(self.refusals, Key(name, ("name",), ""), value.keys[name])
         return {name: self.reader.tree(entry, names) for name, entry in value.entries.items()}
 
     def _expression(self, record: Record, key: str, names: Names) -> Expression | None:

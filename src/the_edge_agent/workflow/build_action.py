@@ -32,7 +32,7 @@ def build_call(reader: Reader, record: Record, actions: Signatures, names: froze
     if isinstance(value, Object):
         given = value.entries
     elif value is not None and not (isinstance(value, Scalar) and value.value is None):
-        reader.wrong(value, "'with'", "an object of parameters")
+        reader.refusals.wrong(value, "'with'", "an object of parameters")
     if not isinstance(uses, str):
         return ActionCall("", Constant({}))
     signature = actions.get(uses)
@@ -92,7 +92,7 @@ def _param(reader: Reader, uses: str, param: Param, value: Value, names: frozens
 
 def _raw(reader: Reader, uses: str, param: Param, value: Value) -> Tree:
     if not isinstance(value, Scalar) or not isinstance(value.value, str):
-        reader.wrong(value, f"{param.name!r} of {uses}", "text")
+        reader.refusals.wrong(value, f"{param.name!r} of {uses}", "text")
         return Constant("")
     if param.syntax == "template":
         reader.template(value, None)

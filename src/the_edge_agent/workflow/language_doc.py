@@ -15,10 +15,10 @@ from the_edge_agent.workflow.builtin_actions import BUILTIN
 from the_edge_agent.workflow.filters import FILTER_NAMES, TEST_NAMES
 from the_edge_agent.workflow.language import SCOPE, TABLES, Does, Key, Table
 from the_edge_agent.workflow.limits import MAX_BITS, MAX_DEPTH, MAX_ENTRIES, MAX_OUTPUT, MAX_TURNS
-from the_edge_agent.workflow.reading import ERROR_NAMES
 from the_edge_agent.workflow.reducers import REDUCERS
 from the_edge_agent.workflow.sandbox import LIST_METHODS, OBJECT_METHODS, TEXT_METHODS
 from the_edge_agent.workflow.signatures import Param, Signature
+from the_edge_agent.workflow.simple_values import ERROR_NAMES
 
 _PART = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _KINDS: Mapping[str, str] = {

@@ -1,37 +1,26 @@
 """Reads the objects of a file by the tables of ``language``: known keys, kinds, bounds; every problem noted, none raised.
 
-What comes out is a ``Record``: the simple values converted, templates, expressions and inner tables left for
-``build``. This module knows the tables' shape and no single key.
+What comes out is a ``Record``: the simple values converted (see ``simple_values``), templates, expressions and inner
+tables left for ``build``. This module knows the tables' shape and no single key.
 """
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from the_edge_agent import errors
-from the_edge_agent.errors import EdgeAgentError, TemplateError
-from the_edge_agent.workflow.document import Array, Object, Scalar, Value, plain
-from the_edge_agent.workflow.language import KEYS, NAME, NODE_NAME, TABLES, Key, Table
+from the_edge_agent.errors import TemplateError
+from the_edge_agent.workflow.document import Array, Object, Scalar, Value
+from the_edge_agent.workflow.language import KEYS, TABLES, Key, Table
 from the_edge_agent.workflow.near import did_you_mean
-from the_edge_agent.workflow.nodes import END, START, Place
+from the_edge_agent.workflow.nodes import Place
 from the_edge_agent.workflow.refusals import Refusals
+from the_edge_agent.workflow.simple_values import SIMPLE, UNREADABLE
 from the_edge_agent.workflow.template import Expression, Template, has_marks
 from the_edge_agent.workflow.template_source import code_size
 from the_edge_agent.workflow.tree import Constant, Tree, list_tree, object_tree
 
-ERROR_NAMES = frozenset(
-    name
-    for name, value in vars(errors).items()
-    if inspect.isclass(value) and issubclass(value, EdgeAgentError)
-) - {"_ManyProblems"}
-
-_NAME = re.compile(NAME)
-_NODE_NAME = re.compile(NODE_NAME)
-_BAD = object()
 #: Characters of all templates and expressions of a file, the text around them not counted.
 MAX_CODE = 1024 * 1024
 
@@ -78,7 +67,7 @@ class Reader:
             key = Scalar(table.shorthand, table.shorthand, value.line, value.column)
             value = Object({table.shorthand: value}, {table.shorthand: key}, value.line, value.column)
         if not isinstance(value, Object):
-            self.wrong(value, what or table.title, "an object")
+            self.refusals.wrong(value, what or table.title, "an object")
             return None
         record = Record(table, value)
         known = KEYS[table.name]
@@ -91,7 +80,7 @@ class Reader:
                 self.refusals.add(value.keys[name], f"unknown key {name!r}", f"{hint}allowed here: {allowed}")
                 continue
             read = self.key_value(key, entry)
-            if read is not _BAD:
+            if read is not UNREADABLE:
                 record.values[name] = read
         for key in table.keys:
             if key.required and key.name not in value.entries:
@@ -107,158 +96,25 @@ class Reader:
         for kind in key.kinds:
             if _shape(kind) is type(value):
                 return self._kind(kind, key, value)
-        self.wrong(
+        self.refusals.wrong(
             value,
             f"{key.name!r}",
             " or ".join(_IN_WORDS.get(kind) or _table_words(kind) for kind in key.kinds),
         )
-        return _BAD
+        return UNREADABLE
 
     def _kind(self, kind: str, key: Key, value: Value) -> Any:
-        simple = _SIMPLE.get(kind)
+        simple = SIMPLE.get(kind)
         if simple is not None:
-            return simple(self, key, value)
+            return simple(self.refusals, key, value)
         if kind.startswith("list:") and not isinstance(value, Array):
-            self.wrong(value, f"{key.name!r}", "a list")
-            return _BAD
+            self.refusals.wrong(value, f"{key.name!r}", "a list")
+            return UNREADABLE
         if kind.startswith(("map:", "table:")) and not isinstance(value, Object):
             table = TABLES.get(kind.partition(":")[2])
             if not (kind.startswith("table:") and table is not None and table.shorthand):
-                self.wrong(value, f"{key.name!r}", "an object")
-                return _BAD
-        return value
-
-    def wrong(self, value: Value, what: str, wanted: str) -> None:
-        """Note that ``value`` is of the wrong kind."""
-        self.refusals.add(value, f"{what} is {_found(value)}", f"give {wanted}")
-
-    # --- simple kinds ---------------------------------------------------------------------------------------------
-
-    def text(self, key: Key, value: Value) -> Any:
-        """Text; a number is taken as it is written."""
-        if isinstance(value, Scalar):
-            if isinstance(value.value, str):
-                return value.value
-            if isinstance(value.value, (int, float)) and not isinstance(value.value, bool):
-                return value.text
-        self.wrong(value, f"{key.name!r}", "text")
-        return _BAD
-
-    def texts(self, key: Key, value: Value) -> Any:
-        """A list of texts, or one text."""
-        if isinstance(value, Scalar) and isinstance(value.value, str):
-            return (value.value,)
-        if not isinstance(value, Array):
-            self.wrong(value, f"{key.name!r}", "a list of texts")
-            return _BAD
-        found = [self.text(key, entry) for entry in value.entries]
-        return tuple(entry for entry in found if entry is not _BAD)
-
-    def error_names(self, key: Key, value: Value) -> Any:
-        """Names of errors."""
-        names = self.texts(key, value)
-        if names is _BAD:
-            return _BAD
-        entries = value.entries if isinstance(value, Array) else [value]
-        for name, entry in zip(names, entries, strict=False):
-            if name not in ERROR_NAMES:
-                self.refusals.add(entry, f"unknown error {name!r}", did_you_mean(name, ERROR_NAMES))
-        return names
-
-    def boolean(self, key: Key, value: Value) -> Any:
-        """Either true or false; YAML 1.1's yes and on are text here."""
-        if isinstance(value, Scalar) and isinstance(value.value, bool):
-            return value.value
-        self.wrong(value, f"{key.name!r}", "true or false")
-        return _BAD
-
-    def integer(self, key: Key, value: Value) -> Any:
-        """A whole number within the key's bounds."""
-        if isinstance(value, Scalar) and isinstance(value.value, int) and not isinstance(value.value, bool):
-            return self._bounded(key, value, value.value)
-        self.wrong(value, f"{key.name!r}", "a whole number")
-        return _BAD
-
-    def number(self, key: Key, value: Value) -> Any:
-        """A number within the key's bounds."""
-        if (
-            isinstance(value, Scalar)
-            and isinstance(value.value, (int, float))
-            and not isinstance(value.value, bool)
-        ):
-            return self._bounded(key, value, value.value)
-        self.wrong(value, f"{key.name!r}", "a number")
-        return _BAD
-
-    def _bounded(self, key: Key, value: Value, number: float) -> Any:
-        low, high = key.minimum, key.maximum
-        if (low is not None and number < low) or (high is not None and number > high):
-            bounds = f"{low:g} or more" if high is None else f"a number from {low:g} to {high:g}"
-            self.refusals.add(value, f"{key.name!r} is {number}", f"give {bounds}")
-            return _BAD
-        return number
-
-    def choice(self, key: Key, value: Value) -> Any:
-        """One of the key's choices."""
-        if isinstance(value, Scalar) and value.text in key.choices and isinstance(value.value, str):
-            return value.value
-        if isinstance(value, Scalar):
-            self.refusals.add(value, f"{key.name!r} is {value.text[:60]!r}", _choose(value.text, key.choices))
-        else:
-            self.wrong(value, f"{key.name!r}", f"one of: {', '.join(key.choices)}")
-        return _BAD
-
-    def name(self, key: Key, value: Value) -> Any:
-        """A name that templates can use: letters, digits, _ and -."""
-        if isinstance(value, Scalar) and isinstance(value.value, str) and _NAME.match(value.value):
-            return value.value
-        if isinstance(value, Scalar) and isinstance(value.value, str):
-            self.refusals.add(
-                value, f"{key.name!r} is {value.text[:60]!r}", "use letters, digits, _ and -, a letter first"
-            )
-        else:
-            self.wrong(value, f"{key.name!r}", "a name")
-        return _BAD
-
-    def node_name(self, key: Key, value: Value) -> Any:
-        """The name of a node: not empty, not reserved."""
-        text = self.text(key, value)
-        if text is _BAD or _NODE_NAME.match(text):
-            return text
-        if text.startswith("__"):
-            self.refusals.add(value, f"the name {text[:60]!r} is reserved", "begin it with a letter")
-        else:
-            self.refusals.add(
-                value,
-                f"{text[:60]!r} is no name",
-                "use up to 100 letters, digits, blanks, and _ . - between them",
-            )
-        return _BAD
-
-    def node(self, key: Key, value: Value) -> Any:
-        """A node that is referred to; whether it exists is checked with the graph."""
-        return self.text(key, value)
-
-    def json(self, _key: Key, value: Value) -> Any:
-        """Any value as it stands."""
-        return plain(value)
-
-    def object(self, key: Key, value: Value) -> Any:
-        """An object as it stands."""
-        if isinstance(value, Object):
-            return plain(value)
-        self.wrong(value, f"{key.name!r}", "an object")
-        return _BAD
-
-    def list(self, key: Key, value: Value) -> Any:
-        """A list as it stands."""
-        if isinstance(value, Array):
-            return plain(value)
-        self.wrong(value, f"{key.name!r}", "a list")
-        return _BAD
-
-    def later(self, _key: Key, value: Value) -> Any:
-        """Left for ``build``."""
+                self.refusals.wrong(value, f"{key.name!r}", "an object")
+                return UNREADABLE
         return value
 
     # --- templates ------------------------------------------------------------------------------------------------
@@ -299,7 +155,7 @@ class Reader:
         """A bare expression."""
         place = self.refusals.place(value)
         if not isinstance(value, Scalar) or value.value is None:
-            self.wrong(value, "an expression", "text such as state.count < 3")
+            self.refusals.wrong(value, "an expression", "text such as state.count < 3")
             return NO_EXPRESSION
         if not self._take_code(value, len(value.text)):
             return NO_EXPRESSION
@@ -313,28 +169,6 @@ class Reader:
 #: Stands where an expression couldn't be read; the file is refused before it is ever used.
 NO_EXPRESSION = Expression.constant(None, Place("", 0, 0))
 
-Read = Callable[[Reader, Key, Value], Any]
-_SIMPLE: Mapping[str, Read] = {
-    "text": Reader.text,
-    "texts": Reader.texts,
-    "nodes": Reader.texts,
-    "errors": Reader.error_names,
-    "boolean": Reader.boolean,
-    "integer": Reader.integer,
-    "number": Reader.number,
-    "choice": Reader.choice,
-    "name": Reader.name,
-    "node_name": Reader.node_name,
-    "node": Reader.node,
-    "action": Reader.text,
-    "json": Reader.json,
-    "object": Reader.object,
-    "list": Reader.list,
-    "expression": Reader.later,
-    "tree": Reader.later,
-    "params": Reader.later,
-    "code": Reader.text,
-}
 _IN_WORDS: Mapping[str, str] = {
     "text": "text",
     "node": "a node's name",
@@ -343,7 +177,6 @@ _IN_WORDS: Mapping[str, str] = {
     "list": "a list",
     "code": "Python text",
 }
-RESERVED = frozenset({START, END})
 
 
 def _table_words(kind: str) -> str:
@@ -358,22 +191,3 @@ def _shape(kind: str) -> type[Value]:
     if kind == "object" or kind.startswith(("map:", "table:")):
         return Object
     return Scalar
-
-
-def _found(value: Value) -> str:
-    if isinstance(value, Object):
-        return "an object"
-    if isinstance(value, Array):
-        return "a list"
-    if value.value is None:
-        return "empty"
-    return repr(value.text) if len(value.text) <= 60 else f"{value.text[:57]!r}..."
-
-
-def _choose(text: str, choices: tuple[str, ...]) -> str:
-    near = did_you_mean(text, choices)
-    return (
-        f"{near} one of: {', '.join(choices)}"
-        if near.startswith("did")
-        else f"choose one of: {', '.join(choices)}"
-    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from the_edge_agent.errors import Problem
-from the_edge_agent.workflow.document import Value
+from the_edge_agent.workflow.document import Array, Object, Value
 from the_edge_agent.workflow.nodes import Place
 
 MAX_PROBLEMS = 50
@@ -24,6 +24,10 @@ class Refusals:
         """Note a problem at ``value``."""
         self.add_at(self.place(value), what, fix)
 
+    def wrong(self, value: Value, what: str, wanted: str) -> None:
+        """Note that ``value`` is of the wrong kind."""
+        self.add(value, f"{what} is {_found(value)}", f"give {wanted}")
+
     def add_at(self, place: Place | str, what: str, fix: str) -> None:
         """Note a problem at ``place``; what stands in another file first stays in front."""
         if len(self.found) < MAX_PROBLEMS:
@@ -38,3 +42,13 @@ def _position(problem: Problem) -> tuple[str, int, int]:
     file, _, rest = problem.place.rpartition(":")
     file, _, line = file.rpartition(":")
     return (file, int(line), int(rest)) if line.isdecimal() and rest.isdecimal() else (problem.place, 0, 0)
+
+
+def _found(value: Value) -> str:
+    if isinstance(value, Object):
+        return "an object"
+    if isinstance(value, Array):
+        return "a list"
+    if value.value is None:
+        return "empty"
+    return repr(value.text) if len(value.text) <= 60 else f"{value.text[:57]!r}..."

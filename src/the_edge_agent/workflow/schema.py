@@ -11,8 +11,8 @@ from typing import Any
 
 from the_edge_agent.workflow.builtin_actions import BUILTIN
 from the_edge_agent.workflow.language import NAME, TABLES, Key, Table
-from the_edge_agent.workflow.reading import ERROR_NAMES
 from the_edge_agent.workflow.signatures import Param, Signature, Signatures
+from the_edge_agent.workflow.simple_values import ERROR_NAMES
 
 Schema = dict[str, Any]
 
