@@ -10,6 +10,7 @@ from tests.llama.collected import Collected, ask, chat_ids, start
 
 from the_edge_agent.errors import BackendTimeout, ContextLengthExceeded, GrammarInvalid, UseAfterClose
 from the_edge_agent.inference import SamplingParams
+from the_edge_agent.llama.context import KvCacheFull, LlamaContext
 from the_edge_agent.llama.generator import Generator
 from the_edge_agent.llama.params import ContextParams
 from the_edge_agent.llama.stream import GenerationRequest, Piece
@@ -216,6 +217,18 @@ def test_streams_whose_cells_run_out_are_preempted_and_lose_nothing(model):
         answers = [answer.wait() for answer in [start(crowded, request) for request in requests]]
     assert [len(answer.token_ids) for answer in answers] == [len(answer.token_ids) for answer in expected]
     assert all(answer.end.finish_reason == "length" for answer in answers)
+
+
+def test_a_cache_that_never_has_room_fails_its_requests_instead_of_trying_for_ever(
+    model, context_params, monkeypatch
+):
+    def full(context, batch):
+        raise KvCacheFull("no room")
+
+    monkeypatch.setattr(LlamaContext, "decode", full)
+    with Generator(model, context_params) as generator:
+        answers = [start(generator, long_request(model, text)) for text in QUESTIONS]
+        assert [type(answer.wait().error) for answer in answers] == [KvCacheFull] * len(QUESTIONS)
 
 
 def test_log_probabilities_are_of_the_models_own_distribution(generator, model):

@@ -66,6 +66,8 @@ class Loop:
         self._draft_model = draft_model
         self._streams: dict[int, Stream] = {}
         self._earliest_deadline = float("inf")
+        self._n_full = 0
+        """Decodes in a row that found no room."""
 
     # --- tasks from the inbox --------------------------------------------------------------------------------------
 
@@ -144,6 +146,7 @@ class Loop:
 
     def _step(self) -> None:
         scheduler = self._scheduler
+        scheduler.admit()
         budget = self._pacer.budget(n_decoding=scheduler.n_decoding, prompts=scheduler.pending_prompts)
         step = scheduler.plan(budget)
         self._apply(step)
@@ -156,16 +159,21 @@ class Loop:
             self._feed_images(step, fed)
             if self._batch.size:
                 self._context.decode(self._batch)
-        except KvCacheFull:
+        except KvCacheFull as error:
             logger.info("no room for %d tokens in the KV cache; making some", step.n_tokens)
             for span in fed:
                 self._context.remove_sequence(span.work.slot, span.start)
-            self._scheduler.give_back(step)
+            self._n_full += 1
+            if self._n_full > self._context.n_seq_max + 1:  # whatever was given back, it didn't help
+                self._fail_step(step, error)
+            else:
+                scheduler.give_back(step)
             return
         except DecodeFailed as error:
             self._fail_step(step, error)
             return
-        self._scheduler.commit(step)
+        self._n_full = 0
+        scheduler.commit(step)
         n_decoded = self._sample(rows, time.monotonic())
         now = time.monotonic()
         n_prompt = step.n_tokens - n_decoded

@@ -3,7 +3,8 @@
 Three aims: no step takes much longer than ``MAX_STEP_S`` (so that a cancel is soon seen); beside a long prompt, running
 streams keep all but ``share`` of the pace they had without it, also where its cells slow their own steps down; short
 prompts go in whole and at once, for whoever sent them is waiting, and the streams get their time back before the next:
-each of both has an equal part of it. Unused time is saved up to ``BURST_S``. Knows nothing of sequences.
+each of both has an equal part of it. Unused time is saved up to ``BURST_S``. One step that took absurdly long (a machine
+that slept, weights that came from the disk) is mostly forgotten. Knows nothing of sequences.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from the_edge_agent.llama.scheduler import LONG_PROMPTS_PART, SHORT_PROMPT
+
 MAX_STEP_S = 0.4
 BURST_S = 0.05
-SHORT_PROMPT = 256
 LEAST_SHORT_SHARE, MOST_SHORT_SHARE = 0.5, 0.9
 #: Of what a prompt may take of a stream's time, this much it takes even where its cells slow the stream down by more.
 LEAST_EARNED = 0.25
 MIN_CHUNK = 16
 #: Fewer rows in one pass cost nearly as much as this many.
 GOOD_CHUNK = 64
+#: A step counts for at most this many times what it was expected to take.
+MOST_SURPRISE = 4.0
 _WEIGHT = 0.3
 
 
@@ -43,7 +47,7 @@ class Pacer:
 
     def budget(self, *, n_decoding: int, prompts: Sequence[int]) -> int:
         """Prompt tokens that the next step may feed; 0 while credit is being saved. ``prompts`` are the sizes of those
-        that aren't whole yet, in the order they are fed.
+        that aren't whole yet, in the order they are fed: short ones first.
         """
         if not prompts or n_decoding != self._n_decoding:
             self._alone_s, self._n_decoding = self.decode_s, n_decoding
@@ -58,7 +62,10 @@ class Pacer:
         if n_decoding == 0:
             return min(longest, self.n_batch)
         if n_short:
-            return min(longest, sum(prompts[:n_short]), self.n_batch) if self.credit_s >= 0 else 0
+            tokens = sum(prompts[:n_short])
+            if n_short < len(prompts):
+                tokens += tokens // (LONG_PROMPTS_PART - 1) + 1  # long ones have their part beside them
+            return min(longest, tokens, self.n_batch) if self.credit_s >= 0 else 0
         affordable = int(self.credit_s / self.token_s + 1e-6)
         return min(affordable, longest, self.n_batch) if affordable >= self._worthwhile() else 0
 
@@ -73,18 +80,28 @@ class Pacer:
         """Take a step's measured time into account."""
         if n_prompt == 0:
             self.decode_s = _blend(self.decode_s, seconds)
-            # Never less than a chunk's worth, or a slow model's prompt would wait for ever.
-            most_s = max(BURST_S, self._worthwhile() * self.token_s) if self.token_s > 0 else BURST_S
-            self.credit_s = min(most_s, self.credit_s + self._earned_s(seconds))
+            self._save(self._earned_s(seconds))
             return
         extra_s = seconds - (self.decode_s if n_decoded else 0.0)
+        token_s = max(extra_s, seconds * 0.1) / n_prompt
+        if self.token_s > 0:
+            extra_s = min(extra_s, MOST_SURPRISE * self.token_s * max(n_prompt, GOOD_CHUNK))
+            token_s = min(token_s, MOST_SURPRISE * self.token_s)
         if n_prompt >= MIN_CHUNK or self.token_s <= 0:
-            self.token_s = _blend(self.token_s, max(extra_s, seconds * 0.1) / n_prompt)
+            self.token_s = _blend(self.token_s, token_s)
         if n_decoded:
-            base_s = min(self.decode_s, seconds)
-            self.credit_s += self._earned_s(base_s) - max(0.0, extra_s)
+            if (
+                seconds < self.decode_s
+            ):  # with a prompt, and still sooner than without one was thought to take
+                self.decode_s = _blend(self.decode_s, seconds)
+            self._save(self._earned_s(min(self.decode_s, seconds)) - max(0.0, extra_s))
         else:
             self.credit_s = BURST_S
+
+    def _save(self, seconds: float) -> None:
+        """At most ``BURST_S``, but never less than a chunk's worth, or a slow model's prompt would wait for ever."""
+        most_s = max(BURST_S, self._worthwhile() * self.token_s) if self.token_s > 0 else BURST_S
+        self.credit_s = min(most_s, self.credit_s + seconds)
 
     def _earned_s(self, decode_s: float) -> float:
         """What a step of decoding allows prompts to take beside it; less where it is slower than it was without them."""

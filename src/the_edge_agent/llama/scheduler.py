@@ -7,8 +7,9 @@ pending token decodes, one with more prefills. The rules, in order:
    then the youngest sequence is preempted: it loses its cells and queues again in front, with all it has emitted.
 2. Waiting sequences are admitted in order, each as soon as a slot and cells for all its tokens can be had. One whose
    prefix a running sequence is about to compute waits for it and shares it.
-3. Pending prompts are fed in order of admission, up to the step's prefill budget. A span holds tokens or rows of one
-   image, never both; an image that must be fed whole is, whatever the budget.
+3. Pending prompts are fed up to the step's prefill budget: short ones first, but a quarter is kept for long ones, so
+   that neither waits for the other; among their like in order of admission. A span holds tokens or rows of one image,
+   never both; an image that must be fed whole is, whatever the budget.
 
 A finished sequence stays cached, up to ``cache_cells`` in all, until its slot or its cells are needed. Knows nothing of
 time, text, samplers or libllama.
@@ -27,6 +28,10 @@ from the_edge_agent.llama.images import PlacedImage, run_length
 
 #: A prefix shorter than this is cheaper to compute than to wait for.
 MIN_PREFIX_TO_WAIT_FOR = 16
+#: Prompts with at most this many tokens to feed are short: whoever sent them is waiting.
+SHORT_PROMPT = 256
+#: Of a step's prefill budget, one part in this many is for long prompts, however many short ones come.
+LONG_PROMPTS_PART = 4
 #: Where a prefix is copied cell by cell, a shorter one is cheaper to compute.
 MIN_PREFIX_TO_COPY = 32
 
@@ -63,6 +68,8 @@ class Work:
     done: int = 0
     cached: int = 0
     """Tokens that were found in the cache when it was first admitted."""
+    to_feed: int = 0
+    """Tokens that were not, when it was last admitted."""
     n_outputs: int = 1
     admitted: bool = False
     images: tuple[PlacedImage, ...] = ()
@@ -72,6 +79,11 @@ class Work:
     def pending(self) -> int:
         """Tokens that are not in the KV cache yet."""
         return len(self.tokens) - self.done
+
+    @property
+    def short(self) -> bool:
+        """Whether its prompt goes in before those of others."""
+        return self.to_feed <= SHORT_PROMPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +207,9 @@ class Scheduler:
 
     @property
     def pending_prompts(self) -> tuple[int, ...]:
-        """Sizes of the prompts that aren't whole in the KV cache yet, in the order they are fed, without what was found
-        there (as far as is known before prefixes are shared).
-        """
-        works = (*self._running, *self._waiting)
-        return tuple(len(work.tokens) - work.cached for work in works if work.pending > work.n_outputs)
+        """Sizes of the prompts that are being fed, without what was found in the cache; short ones first."""
+        works = _short_first([work for work in self._running if work.pending > work.n_outputs])
+        return tuple(work.to_feed for work in works)
 
     @property
     def n_waiting(self) -> int:
@@ -216,11 +226,27 @@ class Scheduler:
         for slot in list(self._cached):
             self._evict(slot)
 
+    def admit(self) -> None:
+        """Give slots to those that wait, as far as there is room; ``plan`` does so, too."""
+        while self._waiting:
+            work = self._waiting[0]
+            source, length = self._best_prefix(work.tokens)
+            if not work.admitted and self._soon_shared(work, length):
+                return
+            if not self._free_slots and not self._cached:
+                return
+            promised = sum(other.pending for other in self._running)
+            reclaimable = self._ledger.exclusive(set(self._cached) - {source})
+            if len(work.tokens) - length + promised > self._ledger.free + reclaimable and self._running:
+                return
+            self._waiting.popleft()
+            self._place(work, source, length)
+
     def plan(self, prefill_budget: int) -> Step:
         """The next step; feeds at most ``prefill_budget`` prompt tokens beside those that decode."""
         preempted: list[int] = []
         spans = self._plan_decoding(preempted)
-        self._admit()
+        self.admit()
         self._plan_prefill(spans, prefill_budget)
         while not spans and prefill_budget > 0 and len(self._running) > 1:
             preempted.append(self._running[-1].id)  # prompts that block each other: the youngest steps back
@@ -254,14 +280,21 @@ class Scheduler:
     def _plan_prefill(self, spans: list[Span], budget: int) -> None:
         room = min(budget, self.n_batch - sum(span.count for span in spans))
         fed = {id(span.work) for span in spans}
-        for work in self._running:
-            if room <= 0:
+        works = _short_first(
+            [
+                work
+                for work in self._running
+                # drafts are judged whole, by the rows of one decode
+                if work.pending and id(work) not in fed and not 1 < work.n_outputs >= work.pending
+            ]
+        )
+        kept = room // LONG_PROMPTS_PART if works and not works[-1].short else 0
+        for work in works:
+            count = min(work.pending, room - kept if work.short else room)
+            if count <= 0:
+                if work.short:
+                    continue
                 return
-            if id(work) in fed or not work.pending:
-                continue
-            if work.n_outputs > 1 and work.pending <= work.n_outputs:
-                continue  # drafts are judged whole, by the rows of one decode
-            count = min(work.pending, room)
             if work.images:
                 count = run_length(work.images, work.done, count)
             if not self._make_room(count):
@@ -272,21 +305,6 @@ class Scheduler:
     def _feed(self, work: Work, count: int) -> Span:
         self._ledger.grow(work.slot, count)
         return Span(work, work.done, count)
-
-    def _admit(self) -> None:
-        while self._waiting:
-            work = self._waiting[0]
-            source, length = self._best_prefix(work.tokens)
-            if not work.admitted and self._soon_shared(work, length):
-                return
-            if not self._free_slots and not self._cached:
-                return
-            promised = sum(other.pending for other in self._running)
-            reclaimable = self._ledger.exclusive(set(self._cached) - {source})
-            if len(work.tokens) - length + promised > self._ledger.free + reclaimable and self._running:
-                return
-            self._waiting.popleft()
-            self._place(work, source, length)
 
     def _place(self, work: Work, source: int, length: int) -> None:
         """Give a sequence a slot, with the prefix that is there already."""
@@ -309,7 +327,7 @@ class Scheduler:
                 if source in self._cached:
                     self._clock += 1
                     self._cached[source].last_used = self._clock
-        work.slot, work.done = slot, length
+        work.slot, work.done, work.to_feed = slot, length, len(work.tokens) - length
         if not work.admitted:
             work.admitted, work.cached = True, length
         self._running.append(work)
@@ -373,6 +391,11 @@ class Scheduler:
         self._ledger.release(slot)
         heapq.heappush(self._free_slots, slot)
         self._operations.append(CutSlot(slot, 0))
+
+
+def _short_first(works: list[Work]) -> list[Work]:
+    """The order in which prompts are fed."""
+    return sorted(works, key=lambda work: not work.short)
 
 
 def common_prefix(left: ImmutableSequence[int], right: ImmutableSequence[int], limit: int) -> int:
