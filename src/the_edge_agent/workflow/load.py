@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from the_edge_agent.errors import EdgeAgentError, Problem, WorkflowInvalid
-from the_edge_agent.workflow.build import Builder
+from the_edge_agent.workflow.build import build_workflow
 from the_edge_agent.workflow.builtin_actions import BUILTIN
 from the_edge_agent.workflow.compose import MAX_BYTES, parse_document
 from the_edge_agent.workflow.document import Scalar
@@ -129,19 +129,22 @@ class _Loading:
                 inner_digests.append(workflow.digest)
             return workflow
 
-        builder = Builder(
-            reader,
-            actions=self.actions,
-            allow_code=self.allow_code,
-            load_other=load_other,
-        )
         root = parse_document(text, refusals)
         default_name = Path(file).stem if file != "<text>" else "agent"
         workflow = None
         if root is None and not refusals.found:
             refusals.add_at(f"{file}:1:1", "the file is empty", "write nodes: with at least one node")
         if root is not None:
-            workflow = builder.workflow(root, file=file, text=text, default_name=default_name)
+            workflow = build_workflow(
+                reader,
+                root,
+                file=file,
+                text=text,
+                default_name=default_name,
+                actions=self.actions,
+                allow_code=self.allow_code,
+                load_other=load_other,
+            )
         if workflow is not None:
             edges = check_graph(workflow.nodes, workflow.edges, refusals.add_at)
             digest = hashlib.sha256(text.encode("utf-8", "surrogatepass"))
