@@ -15,6 +15,7 @@ from jinja2 import nodes
 from the_edge_agent.errors import TemplateError, TemplateLimitExceeded
 from the_edge_agent.workflow import filters
 from the_edge_agent.workflow.frame import Evaluate, Frame, call
+from the_edge_agent.workflow.json_data import as_text
 from the_edge_agent.workflow.kinds import is_list, is_object
 from the_edge_agent.workflow.limits import Budget, check_text, weigh
 from the_edge_agent.workflow.operators import (
@@ -330,7 +331,7 @@ def _concat(node: nodes.Concat) -> Evaluate:
     parts = [compile_expression(part) for part in node.nodes]
 
     def evaluate(frame: Frame) -> str:
-        texts = [filters.text(part(frame), frame.budget) for part in parts]
+        texts = [as_text(part(frame), frame.budget) for part in parts]
         length = sum(map(len, texts))
         check_text(length)
         frame.budget.take(1 + length // 256)

@@ -17,64 +17,16 @@ from jinja2.tests import TESTS as JINJA_TESTS
 
 from the_edge_agent.errors import TemplateError, TemplateLimitExceeded
 from the_edge_agent.workflow.environment import ENVIRONMENT
-from the_edge_agent.workflow.kinds import is_list, is_object, is_sized, type_of
-from the_edge_agent.workflow.limits import MAX_ENTRIES, Budget, check_text, weigh
+from the_edge_agent.workflow.filter_bounds import BOUNDS
+from the_edge_agent.workflow.json_data import as_json, as_text
+from the_edge_agent.workflow.kinds import is_list, is_object, is_sized
+from the_edge_agent.workflow.limits import Budget, check_text, weigh
 from the_edge_agent.workflow.operators import add, contains, cost, fill_in
 from the_edge_agent.workflow.sandbox import Attributes, Method, Missing, join_texts, replace
 
 Filter = Callable[..., Any]
 
-
 _EVAL_CONTEXT = EvalContext(ENVIRONMENT)
-
-#: Filters whose work grows faster than their text; they get short texts only.
-_MAX_MARKUP = 64 * 1024
-
-
-def text(value: Any, budget: Budget) -> str:
-    """``value`` as it appears inside text. Raises TemplateError for what is no data."""
-    if isinstance(value, str):
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return str(value)
-    if isinstance(value, Missing):
-        return str(value)  # raises, with the path
-    return str(as_json(value, budget))
-
-
-def as_json(value: Any, budget: Budget) -> Any:
-    """``value`` as JSON data: itself where it is that already. Raises TemplateError, TemplateLimitExceeded."""
-    kind = type_of(value)
-    if kind is str or value is None or kind is bool or kind is int or kind is float:
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if weigh(value, budget):
-        return value
-    return _as_json(value, budget)
-
-
-def _as_json(value: Any, budget: Budget) -> Any:
-    if isinstance(value, str):
-        return str(value)
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if is_object(value):
-        result: dict[str, Any] = {}
-        for key, entry in value.items():
-            if not isinstance(key, str):
-                raise TemplateError(f"the object has the key {key!r}", fix="use text as keys, in quotes")
-            result[str(key)] = _as_json(entry, budget)
-        return result
-    if isinstance(value, range):
-        return list(budget.counted(value))
-    if is_list(value):
-        return [_as_json(entry, budget) for entry in value]
-    if isinstance(value, Missing):
-        str(value)
-    if isinstance(value, Method):
-        raise TemplateError(f"{value.name!r} is a method, not a value", fix=f"call it: {value.name}()")
-    raise TemplateError("the result isn't data", fix="return text, numbers, lists or objects")
 
 
 def apply(name: str, budget: Budget, value: Any, args: Sequence[Any], named: Mapping[str, Any]) -> Any:
@@ -85,9 +37,9 @@ def apply(name: str, budget: Budget, value: Any, args: Sequence[Any], named: Map
     if name not in FILTER_NAMES:
         raise TemplateError(f"no filter is called {name!r}", fix="see docs/language.md for the filters")
     _charge(budget, value)
-    guard = _GUARDS.get(name)
-    if guard is not None:
-        guard(value, *args, **named)
+    bound = BOUNDS.get(name)
+    if bound is not None:
+        bound(value, *args, **named)
     result: Any = ENVIRONMENT.call_filter(name, value, args, named, eval_ctx=_EVAL_CONTEXT)
     if isinstance(result, str):
         check_text(len(result))
@@ -126,72 +78,7 @@ def _charge(budget: Budget, value: Any) -> None:
         as_json(value, budget)
 
 
-# --- bounds of Jinja's filters ------------------------------------------------------------------------------------
-
-
-def _wide(_value: Any, width: Any = 80, *_rest: Any, **_named: Any) -> None:
-    check_text(int(width))
-
-
-def _indented(value: Any, width: Any = 4, *_rest: Any, **_named: Any) -> None:
-    step = len(width) if isinstance(width, str) else int(width)
-    check_text(step)
-    check_text(len(value) + step * (str(value).count("\n") + 1))
-
-
-def _in_batches(value: Any, size: Any, *_rest: Any, **_named: Any) -> None:
-    if not isinstance(size, int) or not 1 <= size <= MAX_ENTRIES // 10:
-        raise TemplateLimitExceeded(f"{size!r} parts is too much", fix="use a number from 1 to 100,000")
-    if not isinstance(value, (str, list, tuple, dict, range)):
-        raise TemplateError("batch and slice take a list", fix="give them a list")
-
-
-def _rounded(value: Any, precision: Any = 0, *_rest: Any, **_named: Any) -> None:
-    if not isinstance(precision, int) or abs(precision) > 100:
-        raise TemplateLimitExceeded(f"a precision of {precision!r} is too much", fix="use one below 100")
-    if isinstance(value, str):
-        raise TemplateError("text can't be rounded", fix="turn it into a number first: | float | round")
-
-
-def _short(value: Any, *args: Any, **named: Any) -> None:
-    size = len(value) if isinstance(value, str) else 0
-    weigh([value, *args, *named.values()])
-    if size > _MAX_MARKUP or any(
-        isinstance(more, str) and len(more) > 1000 for more in (*args, *named.values())
-    ):
-        raise TemplateLimitExceeded(
-            f"this filter takes at most {_MAX_MARKUP:,} characters", fix="cut the text first"
-        )
-
-
-def _wrapped(
-    value: Any, width: Any = 79, break_long: Any = True, wrapstring: Any = "\n", *_rest: Any, **_: Any
-) -> None:
-    del break_long
-    check_text(len(value) * 16)
-    if not isinstance(width, int) or width < 1:
-        raise TemplateError(f"a width of {width!r} can't be used", fix="use a number from 1")
-    check_text(len(value) + len(wrapstring or "") * (len(value) + 1))
-
-
-def _cut(_value: Any, length: Any = 255, *_rest: Any, **_named: Any) -> None:
-    check_text(abs(int(length)))
-
-
 _JINJA_TESTS: Mapping[str, Callable[..., Any]] = JINJA_TESTS
-_GUARDS: Mapping[str, Callable[..., None]] = {
-    "batch": _in_batches,
-    "center": _wide,
-    "indent": _indented,
-    "pprint": _short,
-    "round": _rounded,
-    "slice": _in_batches,
-    "striptags": _short,
-    "truncate": _cut,
-    "urlize": _short,
-    "wordwrap": _wrapped,
-    "xmlattr": _short,
-}
 _COMPARING = frozenset({"eq", "equalto", "==", "ne", "!=", "lt", "lessthan", "<", "le", "<=", "gt", ">", "ge", ">=",
                         "greaterthan", "sameas", "lower", "upper"})  # fmt: skip
 
@@ -236,7 +123,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _sha256(budget: Budget, value: Any) -> str:
-    data = text(value, budget)
+    data = as_text(value, budget)
     budget.take(1 + len(data) // 256)
     return hashlib.sha256(data.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -253,7 +140,7 @@ def _join(budget: Budget, value: Any, d: str = "", attribute: str | int | None =
     entries = _listing(budget, value)
     if attribute is not None:
         entries = [_reach(entry, attribute) for entry in entries]
-    return join_texts(budget, text(d, budget), [text(entry, budget) for entry in entries])
+    return join_texts(budget, as_text(d, budget), [as_text(entry, budget) for entry in entries])
 
 
 def _reach(value: Any, path: str | int) -> Any:
@@ -319,19 +206,23 @@ def _list(budget: Budget, value: Any) -> list[Any]:
 
 
 def _string(budget: Budget, value: Any) -> str:
-    return text(value, budget)
+    return as_text(value, budget)
 
 
 def _replace(budget: Budget, value: Any, old: Any, new: Any, count: int | None = None) -> str:
     return replace(
-        budget, text(value, budget), text(old, budget), text(new, budget), -1 if count is None else count
+        budget,
+        as_text(value, budget),
+        as_text(old, budget),
+        as_text(new, budget),
+        -1 if count is None else count,
     )
 
 
 def _format(budget: Budget, value: Any, *args: Any, **named: Any) -> str:
     if args and named:
         raise TemplateError("format takes values by position or by name, not both", fix="use one kind")
-    return fill_in(budget, text(value, budget), dict(named) if named else args)
+    return fill_in(budget, as_text(value, budget), dict(named) if named else args)
 
 
 def _length(_budget: Budget, value: Any) -> int:

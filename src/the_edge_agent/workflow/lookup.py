@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
-from the_edge_agent.workflow import filters
 from the_edge_agent.workflow.evaluate import NAMESPACES
 from the_edge_agent.workflow.frame import GLOBALS
+from the_edge_agent.workflow.json_data import as_json
 from the_edge_agent.workflow.kinds import type_of
 from the_edge_agent.workflow.limits import Budget
 from the_edge_agent.workflow.sandbox import attribute, missing
@@ -54,7 +54,7 @@ def plain_path(text: str, names: Collection[str] | None) -> Callable[[Mapping[st
         for key, key_path in steps:
             value = _step(value, key, key_path)
         kind = type_of(value)
-        return value if kind is str or kind is dict or kind is list else filters.as_json(value, Budget())
+        return value if kind is str or kind is dict or kind is list else as_json(value, Budget())
 
     return walk
 

@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import nodes
 
 from the_edge_agent.errors import TemplateError
-from the_edge_agent.workflow import filters
 from the_edge_agent.workflow.evaluate import compile_expression, filtering
 from the_edge_agent.workflow.frame import Evaluate, Frame, Function, Namespace
+from the_edge_agent.workflow.json_data import as_text
 from the_edge_agent.workflow.limits import Budget
 from the_edge_agent.workflow.loop import Loop, entries_of
 from the_edge_agent.workflow.sandbox import missing
@@ -82,7 +82,7 @@ def _writes_data(data: str) -> Write:
 def _writes_value(evaluate: Evaluate, line: int) -> Write:
     def write(frame: Frame, parts: Parts) -> None:
         try:
-            text = filters.text(evaluate(frame), frame.budget)
+            text = as_text(evaluate(frame), frame.budget)
         except Exception as error:  # noqa: BLE001 - only its line is noted
             raise located(error, line)  # noqa: B904
         frame.budget.put(len(text))
@@ -207,7 +207,7 @@ def _filter_block(node: nodes.FilterBlock) -> Write:
     finish = _over_captured(node.filter)
 
     def write(frame: Frame, parts: Parts) -> None:
-        text = filters.text(finish(frame, _captured(body, frame.inner())), frame.budget)
+        text = as_text(finish(frame, _captured(body, frame.inner())), frame.budget)
         frame.budget.put(len(text))
         parts.append(text)
 
@@ -342,7 +342,7 @@ def _call_block(node: nodes.CallBlock) -> Write:
     )
 
     def write(frame: Frame, parts: Parts) -> None:
-        text = filters.text(evaluate(frame.inner({"caller": define(frame)})), frame.budget)
+        text = as_text(evaluate(frame.inner({"caller": define(frame)})), frame.budget)
         frame.budget.put(len(text))
         parts.append(text)
 

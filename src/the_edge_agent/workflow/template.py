@@ -21,6 +21,7 @@ from the_edge_agent.errors import TemplateError, TemplateLimitExceeded
 from the_edge_agent.workflow import filters
 from the_edge_agent.workflow.evaluate import compile_expression
 from the_edge_agent.workflow.frame import Evaluate, Frame
+from the_edge_agent.workflow.json_data import as_json, as_text
 from the_edge_agent.workflow.kinds import type_of
 from the_edge_agent.workflow.limits import Budget
 from the_edge_agent.workflow.lookup import plain_path
@@ -172,7 +173,7 @@ class Template:
     def render_text(self, scope: Scope) -> str:
         """Like ``render``, always text. Raises TemplateError, TemplateLimitExceeded."""
         value = self.render(scope)
-        return value if isinstance(value, str) else filters.text(value, Budget())
+        return value if isinstance(value, str) else as_text(value, Budget())
 
     def _compile(self) -> Render:
         assert self._tree is not None
@@ -225,7 +226,7 @@ def _evaluator(tree: nodes.Expr) -> Render:
         kind = type_of(value)
         if kind is bool or kind is str or kind is int:
             return value
-        return filters.as_json(value, budget)
+        return as_json(value, budget)
 
     return render
 
