@@ -7,8 +7,7 @@ of statements (see ``statements``) and nothing of files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from operator import eq, ge, gt, le, lt, ne
-from typing import Any, cast
+from typing import Any
 
 from jinja2 import nodes
 
@@ -18,9 +17,10 @@ from the_edge_agent.workflow.frame import Evaluate, Frame, call
 from the_edge_agent.workflow.json_data import as_text
 from the_edge_agent.workflow.kinds import is_list, is_object
 from the_edge_agent.workflow.limits import Budget, check_text, weigh
+from the_edge_agent.workflow.lookup import NAMESPACES, top_of
 from the_edge_agent.workflow.operators import (
+    COMPARISONS,
     add,
-    contains,
     cost,
     divide,
     floor_divide,
@@ -30,10 +30,6 @@ from the_edge_agent.workflow.operators import (
     subtract,
 )
 from the_edge_agent.workflow.sandbox import Missing, attribute, item
-
-#: Names whose missing keys are None: the tops of the scope.
-NAMESPACES = frozenset({"state", "variables", "secrets", "checkpoint"})
-
 
 # --- the table of expression nodes --------------------------------------------------------------------------------
 
@@ -78,40 +74,11 @@ def path_of(node: nodes.Node) -> str:
     return ""
 
 
-def top(value: Any, key: Any) -> Any:
-    """``state.key``: None where it is missing."""
-    if is_object(value):
-        found = value.get(key, value)
-        if found is not value:
-            return found
-        if key in ("get", "items", "keys", "values"):
-            return attribute(value, key)
-        return None
-    return attribute(value, str(key))
-
-
-def _top_of(root: str, name: str) -> Evaluate:
-    """``state.name``, the commonest of all, without detours where no block has names of its own."""
-
-    def evaluate(frame: Frame) -> Any:
-        if frame.outer is None and not frame.names and root in frame.scope:
-            values = frame.scope[root]
-            if isinstance(values, dict):
-                found = cast("dict[str, Any]", values).get(name)
-                if found is not None:
-                    return found
-        else:
-            values = frame.resolve(root)
-        return top(cast("object", values), name)
-
-    return evaluate
-
-
 def _getattr(node: nodes.Getattr) -> Evaluate:
     name = node.attr
     inner = compile_expression(node.node)
     if isinstance(node.node, nodes.Name) and node.node.name in NAMESPACES:
-        return _top_of(node.node.name, name)
+        return top_of(node.node.name, name)
     path = path_of(node)
     return lambda frame: attribute(inner(frame), name, path)
 
@@ -254,30 +221,9 @@ def _test(node: nodes.Test) -> Evaluate:
     return evaluate
 
 
-def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Budget, Any, Any], bool]:
-    def evaluate(budget: Budget, left: Any, right: Any) -> bool:
-        if isinstance(left, (str, list, dict, tuple)):
-            budget.take(1 + cost(left))
-        return compare(left, right)
-
-    return evaluate
-
-
-_COMPARISONS: Mapping[str, Callable[[Budget, Any, Any], bool]] = {
-    "eq": _ordered(eq),
-    "ne": _ordered(ne),
-    "lt": _ordered(lt),
-    "lteq": _ordered(le),
-    "gt": _ordered(gt),
-    "gteq": _ordered(ge),
-    "in": contains,
-    "notin": lambda budget, left, right: not contains(budget, left, right),
-}
-
-
 def _compare(node: nodes.Compare) -> Evaluate:
     first = compile_expression(node.expr)
-    rest = [(_COMPARISONS[operand.op], compile_expression(operand.expr)) for operand in node.ops]
+    rest = [(COMPARISONS[operand.op], compile_expression(operand.expr)) for operand in node.ops]
     if len(rest) == 1:
         compare, second = rest[0]
         return lambda frame: compare(frame.budget, first(frame), second(frame))

@@ -1,4 +1,4 @@
-"""Direct look-ups: ``state.a.b`` as a closure over a scope, without a syntax tree. Most templates are nothing else."""
+"""Direct look-ups: ``state.a.b`` as a closure over a scope, without detours. Most templates are nothing else."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
 
-from the_edge_agent.workflow.evaluate import NAMESPACES
-from the_edge_agent.workflow.frame import GLOBALS
+from the_edge_agent.workflow.frame import GLOBALS, Evaluate, Frame
 from the_edge_agent.workflow.json_data import as_json
-from the_edge_agent.workflow.kinds import type_of
+from the_edge_agent.workflow.kinds import is_object, type_of
 from the_edge_agent.workflow.limits import Budget
 from the_edge_agent.workflow.sandbox import attribute, missing
+
+#: Names whose missing keys are None: the tops of the scope.
+NAMESPACES = frozenset({"state", "variables", "secrets", "checkpoint"})
 
 _PATH = re.compile(r"\s*([A-Za-z][A-Za-z0-9_]*)((?:\.[A-Za-z][A-Za-z0-9_]*)*)\s*\Z")
 _WORDS = frozenset(
@@ -67,3 +69,32 @@ def _step(value: Any, key: str, path: str) -> Any:
 
 def _absent(root: str, scope: Mapping[str, Any]) -> Any:
     return str(missing(root, f"there are {', '.join(sorted(scope))}"))
+
+
+def _top(value: Any, key: Any) -> Any:
+    """``state.key``: None where it is missing."""
+    if is_object(value):
+        found = value.get(key, value)
+        if found is not value:
+            return found
+        if key in ("get", "items", "keys", "values"):
+            return attribute(value, key)
+        return None
+    return attribute(value, str(key))
+
+
+def top_of(root: str, name: str) -> Evaluate:
+    """``state.name``, the commonest of all, without detours where no block has names of its own."""
+
+    def evaluate(frame: Frame) -> Any:
+        if frame.outer is None and not frame.names and root in frame.scope:
+            values = frame.scope[root]
+            if isinstance(values, dict):
+                found = cast("dict[str, Any]", values).get(name)
+                if found is not None:
+                    return found
+        else:
+            values = frame.resolve(root)
+        return _top(cast("object", values), name)
+
+    return evaluate

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from operator import eq, ge, gt, le, lt, ne
 from typing import Any, NoReturn, cast
 
 from the_edge_agent.errors import TemplateError, TemplateLimitExceeded
@@ -174,3 +175,25 @@ def contains(budget: Budget, left: Any, right: Any) -> bool:
         budget.take(1 + len(right) // 16 + cost(left))
         return left in right
     return _refuse(left, "in", right)
+
+
+def _ordering(compare: Callable[[Any, Any], bool]) -> Callable[[Budget, Any, Any], bool]:
+    def evaluate(budget: Budget, left: Any, right: Any) -> bool:
+        if isinstance(left, (str, list, dict, tuple)):
+            budget.take(1 + cost(left))
+        return compare(left, right)
+
+    return evaluate
+
+
+#: By Jinja's names.
+COMPARISONS: Mapping[str, Callable[[Budget, Any, Any], bool]] = {
+    "eq": _ordering(eq),
+    "ne": _ordering(ne),
+    "lt": _ordering(lt),
+    "lteq": _ordering(le),
+    "gt": _ordering(gt),
+    "gteq": _ordering(ge),
+    "in": contains,
+    "notin": lambda budget, left, right: not contains(budget, left, right),
+}

@@ -12,8 +12,9 @@ from typing import Any
 from jinja2 import nodes
 
 from the_edge_agent.errors import TemplateError
+from the_edge_agent.workflow.assignment import compile_target
 from the_edge_agent.workflow.evaluate import compile_expression, filtering
-from the_edge_agent.workflow.frame import Evaluate, Frame, Function, Namespace
+from the_edge_agent.workflow.frame import Evaluate, Frame, Function
 from the_edge_agent.workflow.json_data import as_text
 from the_edge_agent.workflow.limits import Budget
 from the_edge_agent.workflow.loop import Loop, entries_of
@@ -121,47 +122,9 @@ def _if(node: nodes.If) -> Write:
 
 # --- assignment ---------------------------------------------------------------------------------------------------
 
-Assign = Callable[[Frame, Any], None]
-
-
-def _target(node: nodes.Node) -> Assign:
-    if isinstance(node, nodes.Name):
-        name = node.name
-
-        def assign_name(frame: Frame, value: Any) -> None:
-            frame.names[name] = value
-
-        return assign_name
-    if isinstance(node, nodes.NSRef):
-        owner, key = node.name, node.attr
-
-        def assign_attribute(frame: Frame, value: Any) -> None:
-            namespace = frame.resolve(owner)
-            if not isinstance(namespace, Namespace):
-                raise TemplateError(
-                    f"{owner} can't be changed", fix="make one with namespace() and set its names"
-                )
-            namespace.values[key] = value
-
-        return assign_attribute
-    if isinstance(node, nodes.Tuple):
-        targets = [_target(entry) for entry in node.items]
-
-        def assign_each(frame: Frame, value: Any) -> None:
-            values = list(frame.budget.counted(value))
-            if len(values) != len(targets):
-                raise TemplateError(
-                    f"{len(values)} values for {len(targets)} names", fix="name as many as there are values"
-                )
-            for target, entry in zip(targets, values, strict=True):
-                target(frame, entry)
-
-        return assign_each
-    raise TemplateError(f"{type(node).__name__} can't be set", fix="set a name")
-
 
 def _assign(node: nodes.Assign) -> Write:
-    target = _target(node.target)
+    target = compile_target(node.target)
     evaluate = compile_expression(node.node)
     line = node.lineno
 
@@ -175,7 +138,7 @@ def _assign(node: nodes.Assign) -> Write:
 
 
 def _assign_block(node: nodes.AssignBlock) -> Write:
-    target = _target(node.target)
+    target = compile_target(node.target)
     body = compile_body(node.body)
     finish = None if node.filter is None else _over_captured(node.filter)
 
@@ -216,7 +179,7 @@ def _filter_block(node: nodes.FilterBlock) -> Write:
 
 def _with(node: nodes.With) -> Write:
     targets = [
-        (_target(target), compile_expression(value))
+        (compile_target(target), compile_expression(value))
         for target, value in zip(node.targets, node.values, strict=True)
     ]
     body = compile_body(node.body)
@@ -235,7 +198,7 @@ def _with(node: nodes.With) -> Write:
 
 
 def _for(node: nodes.For) -> Write:
-    target = _target(node.target)
+    target = compile_target(node.target)
     iterated = compile_expression(node.iter)
     condition = None if node.test is None else compile_expression(node.test)
     body = compile_body(node.body)
