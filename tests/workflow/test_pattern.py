@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from the_edge_agent.workflow.pattern import Pattern, PatternInvalid
+from the_edge_agent.workflow.pattern import Pattern
+from the_edge_agent.workflow.pattern_syntax import PatternInvalid
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 
 from the_edge_agent.workflow.document import Object, Scalar, Value
 from the_edge_agent.workflow.input_schema import Field, check
-from the_edge_agent.workflow.pattern import Pattern, PatternInvalid
+from the_edge_agent.workflow.pattern import Pattern
+from the_edge_agent.workflow.pattern_syntax import PatternInvalid
 from the_edge_agent.workflow.reading import Reader, Record
 
 

@@ -1,4 +1,4 @@
-"""What a template may reach: names inside values, methods, operators. Nothing else exists for it.
+"""What a template may reach: names inside values, and methods. Nothing else exists for it.
 
 A key of an object always wins over a method; methods are those of the table below and no others, so there is no way from
 a value to its class, to a function's globals or to a formatter that walks attributes. Everything here is pure and
