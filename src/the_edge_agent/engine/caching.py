@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from the_edge_agent.engine.bodies import rendered_params
-from the_edge_agent.engine.execution import Outcome, Turn, within_time
+from the_edge_agent.engine.calling import rendered_params
+from the_edge_agent.engine.execution import within_time
 from the_edge_agent.engine.own import adopt
+from the_edge_agent.engine.turn import Outcome, Turn
 
 if TYPE_CHECKING:
     from the_edge_agent.engine.driver import Driver

@@ -15,7 +15,7 @@ from the_edge_agent.engine import address as addresses
 from the_edge_agent.engine.bodies import perform, worst
 from the_edge_agent.engine.caching import cached
 from the_edge_agent.engine.events import BranchFinished, BranchStarted
-from the_edge_agent.engine.execution import SKIPPED, Outcome, Turn, run_node, within_time
+from the_edge_agent.engine.execution import run_node, within_time
 from the_edge_agent.engine.frame import Frame, Prepared
 from the_edge_agent.engine.line import Line
 from the_edge_agent.engine.merge import BranchResult, merge
@@ -25,6 +25,7 @@ from the_edge_agent.engine.recall import check_replay, recall
 from the_edge_agent.engine.session import Session
 from the_edge_agent.engine.start import start_state
 from the_edge_agent.engine.together import run_together
+from the_edge_agent.engine.turn import SKIPPED, Outcome, Turn
 from the_edge_agent.errors import RunError
 from the_edge_agent.inference import JsonObject
 from the_edge_agent.workflow.input_schema import validate_output

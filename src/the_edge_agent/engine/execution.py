@@ -8,70 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from the_edge_agent.engine import address as addresses
-from the_edge_agent.engine.action import CallReport
 from the_edge_agent.engine.commit import output_value, take, written_by
 from the_edge_agent.engine.events import NodeErrorHandled, NodeFinished, NodeRetried, NodeStarted
 from the_edge_agent.engine.failure import error_json, retry_wait_s, translate
-from the_edge_agent.engine.frame import Prepared
-from the_edge_agent.engine.line import Line
 from the_edge_agent.engine.own import adopt
 from the_edge_agent.engine.plan import Move
 from the_edge_agent.engine.records import Record, usage_json
+from the_edge_agent.engine.turn import SKIPPED, Outcome, Turn
 from the_edge_agent.errors import EdgeAgentError, NodeTimeout, ReplayDiverged, RunLogCorrupt
 from the_edge_agent.workflow.tree import render_tree
 
 if TYPE_CHECKING:
     from the_edge_agent.engine.driver import Driver
 
-#: The value of a node that ``when`` skipped.
-SKIPPED: Any = object()
 #: These say that the log and the run don't belong together; no on_error may paper over that.
 _FATAL = (ReplayDiverged, RunLogCorrupt)
-
-
-@dataclass(slots=True)
-class Turn:
-    """One execution. ``want``: somebody asks for its output value; ``routed``: a move follows it."""
-
-    line: Line
-    prepared: Prepared
-    address: str
-    scope: dict[str, Any]
-    want: bool
-    routed: bool
-    number: int = 1
-    """The attempt, from 1."""
-    used: int = 0
-    """Attempts that an earlier life of the run used up before it failed here; a resumed run gets as many again."""
-    report: CallReport = field(default_factory=CallReport)
-    record: Record | None = None
-    """Its commit, where it is only recalled from the log."""
-    questions: int = 0
-
-    @property
-    def inside(self) -> str:
-        """Prefix of what the node holds."""
-        return addresses.attempt(self.address, self.number)
-
-    @property
-    def wants_inside(self) -> bool:
-        """Whether the value of what the node holds is asked for: by somebody around it, or to be written."""
-        node = self.prepared.node
-        return self.want or node.output is not None or bool(node.outputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A body's value. ``turns`` is how often a loop ran; ``changes`` what a cached container wrote when it ran."""
-
-    value: Any = None
-    turns: int | None = None
-    cached: bool = False
-    changes: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from the_edge_agent.engine.commit import output_value, retake, take, written_by
 from the_edge_agent.engine.events import NodeFinished
-from the_edge_agent.engine.execution import SKIPPED, Turn
 from the_edge_agent.engine.failure import error_from_json
 from the_edge_agent.engine.frame import Prepared
 from the_edge_agent.engine.plan import Move
 from the_edge_agent.engine.question import Interruption
 from the_edge_agent.engine.records import History, Record
+from the_edge_agent.engine.turn import SKIPPED, Turn
 from the_edge_agent.errors import ReplayDiverged
 
 if TYPE_CHECKING:
