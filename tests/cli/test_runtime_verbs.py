@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from tests.cli.tea import tea
 
 from the_edge_agent.cli import runtime
 from the_edge_agent.errors import (
@@ -110,3 +111,20 @@ def test_a_process_that_ended_is_not_running_though_nobody_has_looked():
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not runtime._is_running(child.pid)
     assert runtime._is_running(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ("agents: {a: gone.yaml}", "gone.yaml"),
+        ("models: {tiny: {path: tiny}, tiny: {}}", "the key 'tiny' is given twice"),
+        ("models: {m: {path: gone.gguf}}", "models.m.path"),
+        ("modles: {}", "unknown key 'modles'"),
+    ],
+)
+def test_check_finds_what_would_only_fail_later(tmp_path, config, what):
+    (tmp_path / "runtime.yaml").write_text(config)
+    done = tea("runtime", "check", "runtime.yaml", home=tmp_path)
+    assert done.code in (1, 2)
+    assert what in done.err
+    assert "Traceback" not in done.err

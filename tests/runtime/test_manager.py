@@ -364,3 +364,12 @@ async def test_a_daemon_out_of_descriptors_tries_again_and_no_model_is_stuck():
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         assert (await loading).phase == "ready"
+
+
+async def test_a_load_that_is_asked_for_while_the_daemon_stops_is_refused_at_once():
+    async with managed(model(token_s=0.01), model("other")) as manager:
+        await manager.load("fake")
+        assert await manager.drain(5)
+        with pytest.raises(BackendUnavailable, match="the daemon is stopping"):
+            await asyncio.wait_for(manager.load("other"), 5)
+        assert (await manager.load("fake")).phase == "ready"

@@ -247,3 +247,11 @@ async def test_an_offline_worker_has_no_network_or_does_not_start():
     async with worker:
         assert network_of(worker.pid) != network_of("self")
         assert (await collect(worker.chat(asked("Hi")))).text == "You said: Hi"
+
+
+async def test_a_llama_server_that_is_not_installed_is_said():
+    command = (sys.executable, "-P", "-m", "the_edge_agent.runtime.llama_server_worker")
+    with pytest.raises(ModelLoadFailed, match=r"/no/such/server is no program here; .*workers\.llama_server"):
+        await WorkerProcess.start(
+            WorkerSpec("x", "x.gguf", {"binary": "/no/such/server"}, command), TIMING, dict(os.environ)
+        )

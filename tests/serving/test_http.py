@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import resource
 import socket
 
 import httpx
@@ -12,6 +13,7 @@ from the_edge_agent.runtime.config import LimitsConfig, WorkersConfig
 from the_edge_agent.serving import routes_openai
 from the_edge_agent.serving.access import Access
 from the_edge_agent.serving.listeners import bind_tcp
+from the_edge_agent.serving.server import _allow_descriptors
 
 ENDLESS = {"text": "x" * 20_000, "token_s": 0.01}
 BAD_REQUESTS = [
@@ -366,3 +368,27 @@ async def test_accepted_connections_send_at_once():
         _, writer = await asyncio.open_connection(*listening.getsockname())
         assert not await delays
         writer.close()
+
+
+async def test_what_is_cut_off_at_the_daemons_end_is_told_and_leaves_no_traceback(tmp_path, caplog):
+    async with serving(tmp_path, fake("slow", "tactical", load_s=60)) as house:
+        loading = asyncio.create_task(house.client.post("/edge/v1/load", json={"model": "slow"}))
+        async with asyncio.timeout(10):
+            while house.daemon.manager.status("slow").phase != "loading":  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(0.01)
+    response = await loading
+    assert response.status_code == 503
+    assert "the daemon is stopping" in response.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_daemon_takes_more_descriptors_than_the_usual_limit_gives():
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (512, hard))
+        _allow_descriptors(900)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (900, hard)
+        _allow_descriptors(600)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (900, hard), "never fewer"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))

@@ -199,18 +199,22 @@ def stop(args: argparse.Namespace, console: Console) -> int:
 
 
 def check(args: argparse.Namespace, console: Console) -> int:
-    """Check a configuration file and that its models are here."""
+    """Check a configuration file, that its models are here, and its agents."""
     from the_edge_agent.errors import UsageError
     from the_edge_agent.runtime.config import config_schema, load_config
     from the_edge_agent.runtime.registry import configured_models
     from the_edge_agent.settings import load_settings
+    from the_edge_agent.workflow.load import load_workflow
 
     if args.schema:
         console.json(config_schema())
         return 0
     if args.config is None:
         raise UsageError("no file was named", place="tea runtime check", fix="give FILE, or --schema")
-    models = configured_models(load_config(args.config), load_settings())
+    config = load_config(args.config)
+    models = configured_models(config, load_settings())
+    for file in config.agents.values():
+        load_workflow(Path(file).expanduser())
     for model in models.values():
         console.out(f"{model.name}\t{model.level}\t{model.path}")
     return 0

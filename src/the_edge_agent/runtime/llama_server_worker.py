@@ -222,11 +222,18 @@ def _error_of(body: bytes) -> Exception:
 async def open_llama_server(what: Mapping[str, Any]) -> LlamaServerBackend:
     """Start the server on the file and wait for its health. Raises ModelLoadFailed, BackendUnavailable."""
     options: Mapping[str, Any] = what.get("options", {})
+    binary = str(options.get("binary", "llama-server"))
+    if shutil.which(binary) is None:
+        raise ModelLoadFailed(
+            f"{binary} is no program here",
+            place=str(what["path"]),
+            fix="install llama.cpp's server, name it in workers.llama_server, or use worker: local",
+        )
     folder = tempfile.mkdtemp(prefix="tea-")
     address, key = f"{folder}/llama.sock", secrets.token_urlsafe(32)
     slots = int(options.get("n_seq_max", 1))
     n_ctx = int(options.get("n_ctx") or DEFAULT_CTX)
-    command = [str(options.get("binary", "llama-server")), "-m", str(what["path"]), "--host", address]
+    command = [binary, "-m", str(what["path"]), "--host", address]
     command += ["-c", str(n_ctx * slots), "-np", str(slots), "-ngl", str(options.get("n_gpu_layers", 0))]
     command += ["-t", str(options.get("n_threads") or 1), "--jinja", "--no-webui", "--log-disable"]
     launch = [sys.executable, "-P", "-m", "the_edge_agent.runtime.launch", str(os.getpid())]
@@ -243,6 +250,7 @@ async def open_llama_server(what: Mapping[str, Any]) -> LlamaServerBackend:
     )
     while True:
         if process.returncode is not None:
+            shutil.rmtree(folder, ignore_errors=True)
             raise ModelLoadFailed(
                 f"{command[0]} ended with exit code {process.returncode} before it was healthy",
                 place=str(what["path"]),

@@ -227,6 +227,10 @@ class Manager:
                 )
             if not model.wanted and model.phase == "unloaded":
                 raise OutOfMemory(model.failure or f"{name} was unloaded meanwhile", place=name)
+            if self._schedule.shutting_down and model.phase != "loading":
+                raise BackendUnavailable(
+                    "the daemon is stopping", place=name, fix="ask again when it is back"
+                )
             await record.changed.wait()
 
     def preload(self, names: Sequence[str]) -> None:

@@ -107,7 +107,7 @@ def _register(name: str, model: ModelConfig, located: LocatedModel, config: Runt
     command = LOCAL_COMMAND
     if model.worker == "llama-server":
         command = (sys.executable, "-P", "-m", "the_edge_agent.runtime.llama_server_worker")
-        options["binary"] = config.workers.llama_server
+        options["binary"] = os.path.expanduser(config.workers.llama_server)  # noqa: PTH111 - a bare name stays one
     return Registered(
         ManagedModel(
             Model(

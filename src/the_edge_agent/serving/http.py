@@ -5,11 +5,12 @@ Handlers stand in ``routes_*``; each takes an Exchange and the Site. Whatever a 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from the_edge_agent.errors import EdgeAgentError
+from the_edge_agent.errors import BackendUnavailable, EdgeAgentError
 from the_edge_agent.runtime.daemon import Daemon
 from the_edge_agent.runtime.span import parse_traceparent
 from the_edge_agent.runtime.telemetry import current_parent
@@ -77,6 +78,10 @@ class HttpApp:
             await self._answer(exchange)
         except ClientGone:
             log.debug("%s %s: the client left", exchange.method, exchange.path)
+        except asyncio.CancelledError:  # by the listener, at the daemon's end: nobody is left to hear of it
+            log.info("%s %s was cut off: the daemon stops", exchange.method, exchange.path)
+            if not exchange.status:
+                await exchange.respond_error(_stopping())
         except EdgeAgentError as error:
             if not exchange.status:
                 await exchange.respond_error(error)
@@ -111,3 +116,7 @@ class HttpApp:
             await exchange.respond_json({"error": {**error, "param": None, "code": "not_found"}}, status)
             return
         await handler(exchange, self._site)
+
+
+def _stopping() -> BackendUnavailable:
+    return BackendUnavailable("the daemon is stopping", place="daemon", fix="ask again when it is back")

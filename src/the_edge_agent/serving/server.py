@@ -83,6 +83,7 @@ async def serve(options: ServeOptions, environment: Environment) -> int:
         EdgeAgentError: an operational model can't be loaded.
     """
     config = resolve_config(options)
+    _allow_descriptors(4 * config.limits.connections + 1024)
     return await _Server(options, environment, config).run()
 
 
@@ -226,6 +227,22 @@ class _Server:
         while self._notifier.watchdog_s:
             self._notifier.tell("WATCHDOG=1")
             await asyncio.sleep(self._notifier.watchdog_s / 3)
+
+
+def _allow_descriptors(wanted: int) -> None:
+    """As many open files as the system lets us have, up to ``wanted``: the usual 1024 are fewer than the connections allowed,
+    and without any left nobody is answered, the operator included.
+    """
+    try:
+        import resource
+    except ImportError:  # no POSIX
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bind(host: str, port: int, place: str) -> socket.socket:
