@@ -67,7 +67,7 @@ def _add_shows(verbs: Subparsers) -> None:
     inspect = _verb(
         verbs,
         "inspect",
-        "models_show:inspect_model",
+        "models_inspect:inspect_model",
         "Show what a model file says of itself.",
         _INSPECT_EPILOG,
     )
@@ -80,7 +80,7 @@ def _add_shows(verbs: Subparsers) -> None:
     plan = _verb(
         verbs,
         "plan",
-        "models_show:plan_model",
+        "models_inspect:plan_model",
         "Say how much memory a model needs, and whether it is here.",
         _PLAN_EPILOG,
     )
