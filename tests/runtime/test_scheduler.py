@@ -265,6 +265,14 @@ def test_a_load_that_is_asked_for_after_an_unload_wins_also_while_it_loads():
     assert world.schedule.models["a"].phase == "ready"
 
 
+def test_a_failed_model_that_is_configured_anew_is_tried_again_at_once():
+    world = World(Model("a", 10, wanted=True))
+    world.tell(WorkerLost("a", "unknown chat_format", permanent=True))
+    assert kinds(world.tell(Asked(1, "a"))) == [("Refuse", 1)]
+    assert world.tell(ModelAdded(Model("a", 10, wanted=True))) == [Start("a")]
+    assert not world.schedule.models["a"].failure
+
+
 def test_a_model_that_is_taken_out_and_put_back_keeps_its_answers():
     world = World(Model("a", 10, slots=2), drain_s=5)
     world.load("a")

@@ -221,6 +221,8 @@ class _Scheduler(Draft):
             self.models[model.name] = model
             return
         resident = known.phase in RESIDENT
+        if known.phase in ("failed", "backoff"):  # what it is loaded with is another now
+            known = replace(known, phase="unloaded", failure="", crashed_at_s=())
         self.models[model.name] = replace(
             known,
             size_bytes=known.size_bytes if resident else model.size_bytes,
