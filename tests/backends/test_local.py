@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -342,6 +343,23 @@ def test_embeddings_are_unit_vectors_in_order(backend):
     assert sum(value * value for value in result.vectors[2]) == pytest.approx(1)
     assert result.usage.prompt_tokens > 0
     assert asyncio.run(backend.embed(EmbedRequest(()))).vectors == ()
+
+
+def test_texts_that_nobody_waits_for_any_more_are_not_embedded(backend):
+    many = tuple(f"text {number} " * 50 for number in range(3000))
+
+    async def leave() -> float:
+        with pytest.raises(BackendTimeout):
+            await backend.embed(EmbedRequest(many, deadline_s=0.05))
+        left = asyncio.create_task(backend.embed(EmbedRequest(many)))
+        await asyncio.sleep(0.05)
+        left.cancel()
+        await asyncio.wait([left])
+        started = time.monotonic()
+        await backend.embed(EmbedRequest(("Hello",)))
+        return time.monotonic() - started
+
+    assert asyncio.run(leave()) < 1
 
 
 def test_a_text_that_is_too_long_to_embed_is_refused(backend):

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from urllib.parse import quote
 
 import jsonschema
 import pytest
@@ -350,6 +351,15 @@ def test_problems_are_bounded_and_point_into_the_value():
     problems = validate({"items": {"type": "integer"}}, ["x"] * 1000)
     assert len(problems) == 20
     assert str(problems[3]) == "/3: is 'x'; a whole number is needed"
+
+
+@pytest.mark.parametrize("name", ["a b", "List[int]", "a/b~c", "100%25", "é"])
+def test_references_are_found_as_pointers_and_as_parts_of_a_uri(name):
+    pointer = name.replace("~", "~0").replace("/", "~1")
+    for written in (pointer, quote(pointer)):
+        schema = {"$defs": {name: {"const": 7}}, "$ref": f"#/$defs/{written}"}
+        assert validate(schema, 7) == ()
+        assert validate(schema, 8)
 
 
 def test_names_in_pointers_are_escaped():

@@ -27,7 +27,7 @@ from the_edge_agent.backends.local_options import (
     open_draft,
     open_projector,
 )
-from the_edge_agent.errors import BackendNotInstalled, UnsupportedFeature
+from the_edge_agent.errors import BackendNotInstalled, BackendTimeout, UnsupportedFeature
 from the_edge_agent.inference import (
     BackendInfo,
     ChatRequest,
@@ -163,7 +163,10 @@ class LocalBackend:
                 self._generator.cancel(request_id)
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
-        """Unit vectors, one a text. Raises ContextLengthExceeded for a text that is too long."""
+        """Unit vectors, one a text. Leaving early gives the rest up.
+
+        Raises ContextLengthExceeded for a text that is too long, BackendTimeout, UseAfterClose.
+        """
         ids = [self._model.vocab.tokenize(text) or [0] for text in request.texts]
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[tuple[float, ...]]] = loop.create_future()
@@ -171,8 +174,15 @@ class LocalBackend:
         def done(result: list[tuple[float, ...]] | Exception) -> None:
             _call_in(loop, lambda: _settle(answer, result))
 
-        self._generator.embed(ids, done)
-        vectors = await asyncio.wait_for(answer, request.deadline_s)
+        give_up = self._generator.embed(ids, done)
+        try:
+            async with asyncio.timeout(request.deadline_s):
+                vectors = await answer
+        except TimeoutError as error:
+            raise BackendTimeout("the deadline passed", fix="allow more time or embed fewer texts") from error
+        finally:
+            if answer.cancelled():
+                give_up()
         usage = Usage(prompt_tokens=sum(map(len, ids)))
         return Embeddings(tuple(vectors), model=self._name, backend=BACKEND, usage=usage)
 

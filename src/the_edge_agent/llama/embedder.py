@@ -55,6 +55,10 @@ class Embedder:
         else:
             job.done([])
 
+    def remove(self, job: EmbedJob) -> None:
+        """Forget a job, however far it is."""
+        self._jobs = deque(queued for queued in self._jobs if queued is not job)
+
     def step(self) -> None:
         """Embed one batch of the first job; tells it when it is complete or has failed."""
         job = self._jobs[0]

@@ -119,10 +119,13 @@ class Generator:
 
     def embed(
         self, texts: Sequence[Sequence[int]], done: Callable[[list[tuple[float, ...]] | Exception], None]
-    ) -> None:
-        """Embed token sequences between steps; ``done`` is called on the generator's thread. Raises UseAfterClose."""
+    ) -> Callable[[], None]:
+        """Embed token sequences between steps; ``done`` is called on the generator's thread. Returns what gives the rest
+        up: ``done`` may then never be called. Raises UseAfterClose.
+        """
         job = EmbedJob([list(ids) for ids in texts], done)
         self._inbox.put(lambda loop: loop.embed(job))
+        return lambda: self._inbox.put(lambda loop: loop.give_up(job), late=True)
 
     @property
     def closed(self) -> bool:

@@ -116,6 +116,10 @@ class Loop:
         """Queue texts to embed."""
         self._embedder.add(job)
 
+    def give_up(self, job: EmbedJob) -> None:
+        """Embed no more of a job that nobody waits for."""
+        self._embedder.remove(job)
+
     # --- the loop --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:

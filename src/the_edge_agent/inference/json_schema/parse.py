@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, NoReturn
+from urllib.parse import unquote
 
 from the_edge_agent.errors import SchemaUnsupported
 from the_edge_agent.inference.json_schema.check import find_problems
@@ -258,7 +259,9 @@ class _Parser:
     def target(self, key: str, pointer: str = "") -> Any:
         at = self.root
         for token in key.split("/")[1:]:
-            name = token.replace("~1", "/").replace("~0", "~")
+            name = _unescaped(token)
+            if is_object(at) and name not in at:
+                name = _unescaped(unquote(token))  # a pointer in a reference is part of a URI
             if is_object(at) and name in at:
                 at = at[name]
             elif is_array(at) and name.isdecimal() and int(name) < len(at):
@@ -295,6 +298,10 @@ class _Parser:
         if not isinstance(value, bool):
             refuse(f"{pointer}/{name}", f"{name} is true or false")
         return value
+
+
+def _unescaped(token: str) -> str:
+    return token.replace("~1", "/").replace("~0", "~")
 
 
 def _named(value: Any) -> str:
