@@ -154,6 +154,8 @@ async def test_a_reload_says_what_it_does_not_change(tmp_path):
         )
         assert done == (
             "tiny changed (its worker goes on as it was started, until it is unloaded)",
+            "shutdown_s changed",
+            "limits changed",
             "api_key_env: a change needs a restart",
             "agents: a change needs a restart",
             "limits.connections: a change needs a restart",

@@ -273,6 +273,22 @@ def test_a_failed_model_that_is_configured_anew_is_tried_again_at_once():
     assert not world.schedule.models["a"].failure
 
 
+def test_a_lower_memory_limit_lets_idle_models_go_and_no_others():
+    world = World(Model("busy", 10), Model("pinned", 10, pinned=True), Model("old", 10), Model("new", 10))
+    for name in world.schedule.models:
+        world.load(name)
+        world.now_s += 1
+    world.tell(Asked(1, "busy"))
+    limits = world.schedule.limits
+    assert world.tell(LimitsChanged(replace(limits, memory_bytes=30))) == [
+        Stop("old", "the memory limit is lower now")
+    ]
+    world.tell(WorkerStopped("old"))
+    assert world.tell(LimitsChanged(replace(limits, memory_bytes=5))) == [
+        Stop("new", "the memory limit is lower now")
+    ]
+
+
 def test_a_model_that_is_taken_out_and_put_back_keeps_its_answers():
     world = World(Model("a", 10, slots=2), drain_s=5)
     world.load("a")

@@ -141,9 +141,7 @@ def status(args: argparse.Namespace, console: Console) -> int:
         f"{'ready' if tree['ready'] else 'starting'}, version {tree['version']}, up {format_seconds(tree['uptime_s'])}"
     )
     standby = tree.get("standby") or {"pid": 0}  # a daemon that was started before an upgrade doesn't tell
-    beside = (
-        f", {format_bytes(standby['size_bytes'])} of it by a process that stands by" if standby["pid"] else ""
-    )
+    beside = f", and {format_bytes(standby['size_bytes'])} stand by" if standby["pid"] else ""
     console.out(f"memory {format_bytes(tree['used_bytes'])} of {format_bytes(tree['memory_bytes'])}{beside}")
     console.out(f"queue {tree['queue']} of {tree['queue_size']}, {tree['tokens_per_s']:g} tokens/s")
     _print_models(console, tree["models"])

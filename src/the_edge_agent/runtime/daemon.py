@@ -10,10 +10,9 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,6 +27,7 @@ from the_edge_agent.inference import (
     collect,
 )
 from the_edge_agent.inference.json_schema import validate
+from the_edge_agent.runtime.changes import words_for_changes
 from the_edge_agent.runtime.config import ModelConfig, RuntimeConfig
 from the_edge_agent.runtime.gateway import Gateway
 from the_edge_agent.runtime.manager import Manager
@@ -52,12 +52,6 @@ from the_edge_agent.runtime.telemetry import Telemetry
 from the_edge_agent.settings import Environment
 
 log = logging.getLogger("the_edge_agent.runtime")
-
-#: What a running daemon doesn't take from a configuration that is read again.
-FIXED_KEYS = (
-    *("http", "grpc", "socket", "api_key_env", "allowed_hosts", "allowed_origins", "agents", "telemetry"),
-    *("limits.connections", "limits.header_timeout_s"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +311,7 @@ class Daemon:
                 done.append(f"{name} {'changed' if known else 'added'}")
                 if known and known.managed.spec != registered.managed.spec and self.manager.status(name).pid:
                     done[-1] += " (its worker goes on as it was started, until it is unloaded)"
-        done += [f"{key}: a change needs a restart" for key in _fixed_that_differ(self._started_with, config)]
+        done += words_for_changes(self._started_with, self.config, config)
         self.manager.reconfigure(
             config.limits, config.workers, config.limits.memory_bytes or machine_memory_bytes()
         )
@@ -353,14 +347,6 @@ class Daemon:
                 fix=f"known are {', '.join(self._models)}",
             )
         return self._models[name]
-
-
-def _fixed_that_differ(before: RuntimeConfig, now: RuntimeConfig) -> Iterator[str]:
-    """The keys that are read once, at the start, and say something else now."""
-    for name in FIXED_KEYS:
-        read = attrgetter(name)
-        if read(before) != read(now):
-            yield name
 
 
 def open_telemetry(config: RuntimeConfig, environment: Environment) -> Telemetry | None:

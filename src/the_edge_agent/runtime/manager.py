@@ -143,8 +143,8 @@ class Manager:
 
     @property
     def used_bytes(self) -> int:
-        """Memory of all workers, and of the process that stands by."""
-        return used_bytes(self._schedule.models.values()) + self.standby_bytes
+        """Memory of all workers."""
+        return used_bytes(self._schedule.models.values())
 
     @property
     def standby_pid(self) -> int:
@@ -153,7 +153,7 @@ class Manager:
 
     @property
     def standby_bytes(self) -> int:
-        """Its memory."""
+        """Its memory, which isn't in ``used_bytes``: that is held against the workers' limit."""
         return self._standby.size_bytes
 
     @property

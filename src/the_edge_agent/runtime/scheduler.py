@@ -18,7 +18,7 @@ from bisect import insort
 from collections.abc import Mapping
 from dataclasses import replace
 
-from the_edge_agent.runtime.draft import Draft, may_idle_out, order_of
+from the_edge_agent.runtime.draft import Draft, may_idle_out, order_of, used_bytes
 from the_edge_agent.runtime.placement import start_the_awaited, start_the_expected
 from the_edge_agent.runtime.schedule import (
     RESIDENT,
@@ -112,6 +112,7 @@ class _Scheduler(Draft):
                 self._remove(name)
             case LimitsChanged(limits):
                 self.limits = limits
+                self._shrink()
             case ShutdownAsked():
                 self.shutting_down = True
             case _:
@@ -233,6 +234,16 @@ class _Scheduler(Draft):
             drain_at_s=None if known.removed else known.drain_at_s,
             removed=False,
         )
+
+    def _shrink(self) -> None:
+        """The limit may be lower now: idle models go, least recently used first, until the rest keeps to it."""
+        excess_bytes = used_bytes(self.models.values()) - self.limits.memory_bytes
+        idle = [model for model in self.models.values() if may_idle_out(model)]
+        for model in sorted(idle, key=lambda m: (m.last_used_at_s, m.name)):
+            if excess_bytes <= 0:
+                return
+            self.stop(model, "the memory limit is lower now")
+            excess_bytes -= model.size_bytes
 
     def _remove(self, name: str) -> None:
         model = self.models[name]

@@ -15,7 +15,6 @@ import signal
 import socket
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,6 +25,7 @@ from the_edge_agent.inference import BackendInfo, ChatRequest, CompletionChunk, 
 from the_edge_agent.runtime.config import WorkersConfig
 from the_edge_agent.runtime.frames import FrameChannel
 from the_edge_agent.runtime.inbox import Inbox
+from the_edge_agent.runtime.resident import resident_bytes
 from the_edge_agent.runtime.worker_spec import WorkerSpec, file_identity, scrubbed_environment
 
 LOG_LINES = 200
@@ -54,8 +54,7 @@ class WorkerProcess:
         self._next_number = 0
         self.file_identity = file_identity(spec.path)
         """The model's file as it was when this worker was started: a stream is never gone on with from another file."""
-        self._pings = 0
-        self._pongs = 0
+        self._pings = self._pongs = 0
         self._ponged = asyncio.Event()
         self._progress = 0
         self._background: list[asyncio.Task[None]] = []
@@ -165,11 +164,7 @@ class WorkerProcess:
 
     def resident_bytes(self) -> int:
         """Memory that it and its children hold now; 0 where the system doesn't tell."""
-        try:
-            children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
-        except OSError:
-            children = []
-        return sum(_resident_bytes(pid) for pid in (self.pid, *map(int, children)))
+        return resident_bytes(self.pid)
 
     # Asking.
 
@@ -403,11 +398,3 @@ def _merged(messages: list[list[Any]]) -> CompletionChunk:
         return CompletionChunk(text=messages[0][1], token_ids=tuple(messages[0][2]))
     text = "".join(message[1] for message in messages)
     return CompletionChunk(text=text, token_ids=tuple(token for message in messages for token in message[2]))
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -98,7 +98,7 @@ def _lines(daemon: Daemon) -> Iterator[str]:
     yield from _family(
         "tea_standby_memory_bytes",
         "gauge",
-        "What of it is the process's that waits for a model",
+        "What the process that waits for a model holds beside them",
         [("", manager.standby_bytes)],
     )
     yield from _family("tea_tokens_per_second", "gauge", "Over the last 5 s", [("", manager.tokens_per_s())])
