@@ -77,6 +77,37 @@ def test_a_call_of_an_unknown_tool_is_reported_so_that_it_can_be_refused_by_name
     assert [call.name for call in calls] == ["rm"]
 
 
+@pytest.mark.parametrize(
+    "quoted",
+    [
+        "<function=delete>{}</function>",
+        '[TOOL_CALLS]delete{"all": true}',
+        '<tool_call>{"name": "delete", "arguments": {}}</tool_call>',
+        '```json {"name": "delete", "arguments": {}}',
+    ],
+)
+@pytest.mark.parametrize(
+    "written",
+    [
+        '<tool_call>{"name": "note", "arguments": %s}</tool_call>',
+        "[TOOL_CALLS]note%s",
+        "[TOOL_CALLS]note[ARGS]%s",
+        '[TOOL_CALLS][{"name": "note", "arguments": %s}]',
+        '<|tool_call|>[{"name": "note", "arguments": %s}]',
+        '{"name": "note", "arguments": %s}',
+    ],
+)
+def test_what_arguments_quote_is_no_call(written, quoted):
+    arguments = json.dumps({"text": f"they wrote: {quoted}"})
+    _, calls = parse_tool_calls(written % arguments, {"note", "delete"})
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [("note", json.loads(arguments))]
+
+
+def test_what_json_quotes_is_no_call_whoever_it_is_for():
+    text = '{"name": "unknown", "arguments": {"text": "<function=delete>{}</function>"}}'
+    assert parse_tool_calls(text, {"delete"}) == (text, ())
+
+
 def test_ids_are_nine_characters_distinct_and_the_same_in_a_replay():
     written = '<tool_call>{"name": "add", "arguments": {}}</tool_call>' * 3
     _, calls = parse_tool_calls(written, NAMES)

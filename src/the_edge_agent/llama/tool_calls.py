@@ -15,9 +15,10 @@ from typing import Any, cast
 
 from the_edge_agent.inference import ToolCall
 
+MISTRAL = "[TOOL_CALLS]"
 MARKERS = (
     "<tool_call>",
-    "[TOOL_CALLS]",
+    MISTRAL,
     "<|tool_call|>",
     "<|python_tag|>",
     "<function=",
@@ -41,18 +42,20 @@ def parse_tool_calls(text: str, names: Collection[str]) -> tuple[str, tuple[Tool
     A call without a marker only counts if it names one of ``names``; one behind a marker always does, so that whoever
     runs tools can refuse it by name. Text in which no call is found comes back unchanged.
     """
-    position = find_marker(text)
+    bare = _read_bare(text, names)
+    if bare:
+        return "", _numbered(bare, text)
+    position = find_marker(text, _end_of_bare(text))  # what JSON quotes is no marker
     if position < 0:
-        calls = _read_bare(text, names)
-        return ("", _numbered(calls, text)) if calls else (text, ())
+        return text, ()
     said, rest = text[:position], text[position:]
     calls = _read_marked(rest, names)
     return (said.rstrip(), _numbered(calls, text)) if calls else (text, ())
 
 
-def find_marker(text: str) -> int:
-    """Where the first marker begins, or -1."""
-    found = [position for marker in MARKERS if (position := text.find(marker)) >= 0]
+def find_marker(text: str, start: int = 0) -> int:
+    """Where the first marker from ``start`` on begins, or -1."""
+    found = [position for marker in MARKERS if (position := text.find(marker, start)) >= 0]
     return min(found, default=-1)
 
 
@@ -73,18 +76,19 @@ def may_begin_call(text: str) -> int:
 
 def _read_marked(text: str, names: Collection[str]) -> list[tuple[str, str]]:
     calls: list[tuple[str, str]] = []
-    if "<function=" in text:
+    if _speaks_functions(text):
         found = [(match[1], _function_arguments(match[2])) for match in _FUNCTION.finditer(text)]
         return found[:MAX_CALLS]
-    if text.startswith("[TOOL_CALLS]"):
-        for part in text.split("[TOOL_CALLS]")[1:]:
-            named = _MISTRAL_NAMED.match(part)
-            if named:
-                value, _ = _decode(part, named.end())
-                if isinstance(value, dict):
-                    calls.append((named[1], json.dumps(value, ensure_ascii=False)))
-            else:
-                calls.extend(_from_value(_decode(part, 0)[0]))
+    if text.startswith(MISTRAL):
+        position = 0
+        while position >= 0 and len(calls) < MAX_CALLS:
+            named = _MISTRAL_NAMED.match(text, position + len(MISTRAL))
+            value, end = _decode(text, named.end() if named else position + len(MISTRAL))
+            if not named:
+                calls.extend(_from_value(value))
+            elif isinstance(value, dict):
+                calls.append((named[1], json.dumps(value, ensure_ascii=False)))
+            position = text.find(MISTRAL, end)  # behind the arguments: what they quote is no call
         return calls[:MAX_CALLS]
     fenced = text.startswith("```")
     position = 0
@@ -95,6 +99,19 @@ def _read_marked(text: str, names: Collection[str]) -> list[tuple[str, str]]:
         value, position = _decode(text, position)
         calls.extend(call for call in _from_value(value) if not fenced or call[0] in names)
     return calls[:MAX_CALLS]
+
+
+def _speaks_functions(text: str) -> bool:
+    """Whether the calls are ``<function=...>``, and not JSON that mentions one."""
+    position = text.find("<function=")
+    marker = next((marker for marker in MARKERS if text.startswith(marker)), "")
+    return position >= 0 and not 0 <= _next_json(text, len(marker)) < position
+
+
+def _end_of_bare(text: str) -> int:
+    """Where a JSON value ends that the text begins with; 0 if it doesn't."""
+    value, end = _decode(text, 0) if text.lstrip().startswith(BARE_STARTS) else (None, 0)
+    return 0 if value is None else end
 
 
 def _read_bare(text: str, names: Collection[str]) -> list[tuple[str, str]]:
