@@ -10,6 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from the_edge_agent.errors import ContextLengthExceeded
 from the_edge_agent.llama.batch import LlamaBatch
@@ -82,7 +83,7 @@ class Embedder:
     def _next_texts(self, job: EmbedJob) -> list[list[int]]:
         chosen: list[list[int]] = []
         room = self._open().n_batch
-        for text in job.texts[len(job.vectors) :]:
+        for text in islice(job.texts, len(job.vectors), None):
             if len(text) > self._open().n_batch:
                 raise ContextLengthExceeded(
                     f"a text to embed has {len(text)} tokens, {self._open().n_batch} fit",

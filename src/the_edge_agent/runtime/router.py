@@ -146,7 +146,13 @@ def _named_route(request: ChatRequest, named: str, targets: Sequence[Target]) ->
                 )
             missing = _needed_features(request) - target.features
             if missing:
-                raise UnsupportedFeature(f"{named} can't do {', '.join(sorted(missing))}", place=named)
+                raise UnsupportedFeature(
+                    f"{named} can't do {', '.join(sorted(missing))}",
+                    place=named,
+                    fix="give it a projector (mmproj), or name a model that has one"
+                    if missing == {"images"}
+                    else "name a model that can",
+                )
             return Route(target, f"the request names {named}")
     known = ", ".join(target.name for target in targets) or "none"
     raise ModelNotFound(
