@@ -140,6 +140,10 @@ class App:
                 async for event in events:
                     yield event
 
+    def file_of(self, run_id: str) -> Path:
+        """The agent file that a run was started with. Raises RunNotFound, RunLogCorrupt."""
+        return _logged_path(read_history(self.runs.read(run_id)).head["workflow"])
+
     async def replay(self, run_id: str) -> AsyncGenerator[Event]:
         """Repeat a run from its log, without a model. Raises RunNotFound, RunBusy, RunLogCorrupt."""
         with self.runs.open(run_id) as log:
@@ -272,7 +276,7 @@ def logged_workflow(log: RunLog, *, allow_code: bool) -> tuple[Workflow, tuple[s
     """
     kept: Record = read_history(log.records()).head["workflow"]
     before = os.path.dirname(kept["file"])  # noqa: PTH120 - the loader joined it as text, so it is cut as text
-    path = Path(kept["folder"]) / Path(kept["file"]).name
+    path = _logged_path(kept)
     sources: Mapping[str, str] = kept["sources"]
 
     def read_import(relative: str) -> str:
@@ -280,6 +284,10 @@ def logged_workflow(log: RunLog, *, allow_code: bool) -> tuple[Workflow, tuple[s
 
     workflow = parse_workflow(kept["text"], file=str(path), allow_code=allow_code, read_import=read_import)
     return workflow, _change_notice(path, kept["digest"], allow_code=allow_code)
+
+
+def _logged_path(kept: Record) -> Path:
+    return Path(kept["folder"]) / Path(kept["file"]).name
 
 
 def _change_notice(path: Path, digest: str, *, allow_code: bool) -> tuple[str, ...]:

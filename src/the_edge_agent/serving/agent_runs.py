@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing
@@ -96,25 +97,41 @@ class AgentRuns:
             ModelNotFound: no such agent. RateLimited: too many go on.
             EdgeAgentError: the file or the input is wrong, or the id is taken.
         """
-        if agent not in self.files:
-            known = ", ".join(self.files) or "none"
-            raise ModelNotFound(
-                f"no agent is called {agent!r:.80}", place="agents", fix=f"configured are {known}"
-            )
+        file = self._file(agent)
         app = await self._opened()
-        workflow = app.load(self.files[agent])
+        workflow = app.load(file)
         run = AgentRun(agent, run_id or f"http-{secrets.token_hex(8)}")
         await self._begin(run, app.run(workflow, given, run_id=run.run_id))
         return run
 
     async def resume(self, agent: str, run_id: str, answer: Any) -> AgentRun:
-        """Go on with a run that was interrupted, cancelled or cut off. Raises RunNotFound, RunBusy."""
+        """Go on with a run of that agent that was interrupted, cancelled or cut off.
+
+        Raises:
+            ModelNotFound: no such agent. RunNotFound: no such run, or one of another file. RunBusy: it goes on.
+        """
+        file = self._file(agent)
         known = self._runs.get(run_id)
-        if known is not None and known.status == "running":
+        if known is not None and known.agent == agent and known.status == "running":
             raise RunBusy(f"{run_id} is running", place="agents", fix="read its events, or cancel it")
+        app = await self._opened()
+        if not _is_same_file(app.file_of(run_id), file):  # e.g. what somebody runs in a terminal
+            raise RunNotFound(
+                f"run {run_id!r:.80} is none of {agent!r:.80}",
+                place="agents",
+                fix="`tea resume` goes on with it",
+            )
         run = AgentRun(agent, run_id)
-        await self._begin(run, (await self._opened()).resume(run_id, answer=answer))
+        await self._begin(run, app.resume(run_id, answer=answer))
         return run
+
+    def _file(self, agent: str) -> str:
+        if agent not in self.files:
+            known = ", ".join(self.files) or "none"
+            raise ModelNotFound(
+                f"no agent is called {agent!r:.80}", place="agents", fix=f"configured are {known}"
+            )
+        return self.files[agent]
 
     def find(self, agent: str, run_id: str) -> AgentRun:
         """A run that was started since the daemon is up. Raises RunNotFound."""
@@ -171,3 +188,7 @@ class AgentRuns:
                 App.open(AppOptions(backend="runtime", watch_tokens=True), self._environment)
             )
         return self._app
+
+
+def _is_same_file(one: Path, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

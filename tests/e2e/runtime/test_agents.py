@@ -66,6 +66,15 @@ def test_a_run_that_asks_a_person_is_resumed_with_the_answer(served):
     assert served.get("/v1/agents/person/runs/ask-1").json()["state"]["said"] == "yes"
 
 
+def test_a_run_is_answered_only_through_the_agent_that_it_is_of(served):
+    started = served.post("/v1/agents/person/runs", json={"run_id": "ask-3"}).json()
+    assert events_of(served, started["events"])[-1]["type"] == "interrupted"
+    for agent in ("hello", "nobody"):
+        refused = served.post(f"/v1/agents/{agent}/runs/ask-3/resume", json={"answer": "yes"})
+        assert refused.status_code == 404, refused.text
+    assert served.get("/v1/agents/person/runs/ask-3").json()["status"] == "interrupted"
+
+
 def test_a_cancelled_run_says_so(served):
     started = served.post("/v1/agents/person/runs", json={"run_id": "ask-2"}).json()
     assert served.post(f"/v1/agents/person/runs/{started['id']}/cancel", json={}).status_code == 200
