@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.cli.tea import tea
 
-from the_edge_agent.cli import runtime
+from the_edge_agent.cli import runtime_call, runtime_verbs
 from the_edge_agent.errors import (
     BackendTimeout,
     BackendUnavailable,
@@ -52,12 +52,12 @@ def http(status, body):
 
 
 def test_a_daemon_that_is_frozen_does_not_freeze_its_operator(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "ANSWER_S", 0.2)
+    monkeypatch.setattr(runtime_call, "ANSWER_S", 0.2)
     with (
         listening(tmp_path) as (args, _),
         pytest.raises(BackendTimeout, match="is there and doesn't answer"),
     ):
-        runtime._ask_daemon(args, "GET", "/edge/v1/status", answer_s=runtime.ANSWER_S)
+        runtime_call.ask_daemon(args, "GET", "/edge/v1/status", answer_s=runtime_call.ANSWER_S)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_daemon_that_is_frozen_does_not_freeze_its_operator(tmp_path, monkeypa
 )
 def test_what_a_daemon_says_instead_of_an_answer_is_passed_on(tmp_path, answer, kind, what):
     with listening(tmp_path, answer) as (args, _), pytest.raises(kind, match=what):
-        runtime.status(args, None)
+        runtime_verbs.status(args, None)
 
 
 @pytest.mark.parametrize(
@@ -95,22 +95,22 @@ def test_nobody_there_and_somebody_elses_are_told_apart(tmp_path, monkeypatch, n
 
     monkeypatch.setattr(httpx.Client, "request", refuse)
     with pytest.raises(kind, match=what):
-        runtime.ps(argparse.Namespace(socket=tmp_path / "s", json=False), None)
+        runtime_verbs.ps(argparse.Namespace(socket=tmp_path / "s", json=False), None)
 
 
 def test_a_models_name_stays_one_part_of_the_path(tmp_path):
     with listening(tmp_path, http("404 Not Found", "{}")) as (args, asked):
         args.model = "a b?c/../d"
         with pytest.raises(EdgeAgentError):
-            runtime.logs(args, None)
+            runtime_verbs.logs(args, None)
     assert asked[0].startswith("GET /edge/v1/logs/a%20b%3Fc%2F..%2Fd HTTP/1.1")
 
 
 def test_a_process_that_ended_is_not_running_though_nobody_has_looked():
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-        assert not runtime._is_running(child.pid)
-    assert runtime._is_running(os.getpid())
+        assert not runtime_verbs._is_running(child.pid)
+    assert runtime_verbs._is_running(os.getpid())
 
 
 @pytest.mark.parametrize(
