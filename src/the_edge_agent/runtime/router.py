@@ -150,7 +150,7 @@ def _named_route(request: ChatRequest, named: str, targets: Sequence[Target]) ->
                     f"{named} can't do {', '.join(sorted(missing))}",
                     place=named,
                     fix="give it a projector (mmproj), or name a model that has one"
-                    if missing == {"images"}
+                    if "images" in missing
                     else "name a model that can",
                 )
             return Route(target, f"the request names {named}")
