@@ -1,6 +1,6 @@
 """Agent files as workflows: ``parse_workflow`` is pure, ``load_workflow`` reads files. Both refuse with every problem.
 
-A file is read in four steps, each a module: ``document`` (YAML with places), ``reading`` (tables of keys), ``build``
+A file is read in four steps, each a module: ``compose`` (YAML with places), ``reading`` (tables of keys), ``build``
 (frozen values), ``graph`` (how they hang together). Other agent files it names are loaded with it, from its own folder or
 below. This module knows nothing of running.
 """
