@@ -186,3 +186,15 @@ def test_the_standard_health_service_says_when_the_boot_check_has_passed(tmp_pat
         passed.touch()
         assert next(heard).status == health_pb2.HealthCheckResponse.SERVING
         heard.cancel()
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "streams"), [(AIOS, "Infer", False), (EDGE, "StreamComplete", True)]
+)
+def test_bytes_that_are_no_message_are_the_callers_mistake(tmp_path, service, method, streams):
+    with serving(tmp_path) as address, grpc.insecure_channel(address) as channel:
+        make = channel.unary_stream if streams else channel.unary_unary
+        with pytest.raises(grpc.RpcError) as caught:
+            list(make(f"/{service}/{method}")(b"\xff" * 10, timeout=20))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "these bytes are no" in caught.value.details()

@@ -26,7 +26,14 @@ from the_edge_agent.runtime.daemon import Daemon
 from the_edge_agent.runtime.span import parse_traceparent
 from the_edge_agent.runtime.telemetry import current_parent
 from the_edge_agent.serving.access import Access
-from the_edge_agent.serving.grpc_wire import STOP_REASONS, ask_of_complete, ask_of_infer, one_line
+from the_edge_agent.serving.grpc_wire import (
+    STOP_REASONS,
+    ask_of_complete,
+    ask_of_infer,
+    one_line,
+    readable,
+    reader_of,
+)
 from the_edge_agent.serving.messages import aios, edge
 from the_edge_agent.serving.status_codes import retry_after_s, status_of
 
@@ -315,21 +322,21 @@ class Services:
             try:
                 self._access.check_key(_headers(context))
                 _note_parent(context)
-                return await method(request, context)
+                return await method(readable(request, message), context)
             except EdgeAgentError as error:
                 await _abort(context, error)
             except Exception:  # what went wrong is for the log, not for the client
                 log.exception("a gRPC call failed")
                 await _abort(context, _FAILED)
 
-        return grpc.unary_unary_rpc_method_handler(guarded, message.FromString, _serialize)
+        return grpc.unary_unary_rpc_method_handler(guarded, reader_of(message), _serialize)
 
     def _stream(self, method: Streaming, message: Any) -> Any:
         async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
             _note_parent(context)
-            answers: Any = method(request, context)
             try:
                 self._access.check_key(_headers(context))
+                answers: Any = method(readable(request, message), context)
                 async with aclosing(answers):
                     async for answer in answers:
                         yield answer
@@ -339,7 +346,7 @@ class Services:
                 log.exception("a gRPC stream failed")
                 await _abort(context, _FAILED)
 
-        return grpc.unary_stream_rpc_method_handler(guarded, message.FromString, _serialize)
+        return grpc.unary_stream_rpc_method_handler(guarded, reader_of(message), _serialize)
 
 
 def _serialize(message: Any) -> bytes:

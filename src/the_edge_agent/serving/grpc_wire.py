@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
+
+from google.protobuf.message import DecodeError
 
 from the_edge_agent.errors import ActionParamsInvalid
 from the_edge_agent.inference import ChatRequest, Message, ResponseFormat, SamplingParams, Tool, ToolCall
@@ -95,3 +98,22 @@ def _schema(text: str, place: str, depth: int, schema_bytes: int) -> dict[str, A
 def one_line(text: str) -> str:
     """Error text as gRPC's status message carries it."""
     return json.dumps(text, ensure_ascii=True)[1:-1][:2000]
+
+
+def reader_of(message: Any) -> Callable[[bytes], Any]:
+    """Bytes as the message; None for bytes that are none. gRPC itself would log a traceback, key or no key."""
+
+    def read(data: bytes) -> Any:
+        try:
+            return message.FromString(data)
+        except DecodeError:
+            return None
+
+    return read
+
+
+def readable(request: Any, message: Any) -> Any:
+    """What ``reader_of`` read. Raises ActionParamsInvalid where that was nothing."""
+    if request is None:
+        raise ActionParamsInvalid(f"these bytes are no {message.DESCRIPTOR.name}", place="request")
+    return request
