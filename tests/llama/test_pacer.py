@@ -82,6 +82,18 @@ def test_a_prompt_whose_cells_slow_a_stream_down_takes_less_of_its_time():
     assert decoded * 0.03 / elapsed > 0.79
 
 
+def test_a_prompt_does_not_pay_for_a_stream_that_slows_itself_down():
+    pacer = decoding(Pacer(512, token_s=0.008), 0.02)
+    left, elapsed, decoded = 1000, 0.0, 0
+    while left > 0:
+        slow_s = 0.02 * (1 + decoded / 8000)
+        chunk = min(left, pacer.budget(n_decoding=1, prompts=(1000,)))
+        seconds = slow_s + chunk * 0.008
+        pacer.observe(n_prompt=chunk, n_decoded=1, seconds=seconds)
+        left, elapsed, decoded = left - chunk, elapsed + seconds, decoded + 1
+    assert 1000 * 0.008 / elapsed > 0.12
+
+
 def test_with_nobody_decoding_a_chunk_takes_as_long_as_a_step_may():
     pacer = Pacer(4096)
     pacer.observe(n_prompt=64, n_decoded=0, seconds=0.064)

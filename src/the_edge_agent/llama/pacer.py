@@ -44,6 +44,9 @@ class Pacer:
     _alone_s: float = 0.0
     """``decode_s`` before there was a prompt beside these streams."""
     _n_decoding: int = 0
+    _n_fed: int = 0
+    """Prompt tokens since then; ``_n_said`` are those of the streams, whose own cells slow them down as well."""
+    _n_said: int = 0
 
     def budget(self, *, n_decoding: int, prompts: Sequence[int]) -> int:
         """Prompt tokens that the next step may feed; 0 while credit is being saved. ``prompts`` are the sizes of those
@@ -51,6 +54,7 @@ class Pacer:
         """
         if not prompts or n_decoding != self._n_decoding:
             self._alone_s, self._n_decoding = self.decode_s, n_decoding
+            self._n_fed = self._n_said = 0
         n_short = sum(1 for _ in takewhile(lambda tokens: tokens <= SHORT_PROMPT, prompts))
         self._share_now = self.share
         if n_short:
@@ -78,6 +82,8 @@ class Pacer:
 
     def observe(self, *, n_prompt: int, n_decoded: int, seconds: float) -> None:
         """Take a step's measured time into account."""
+        self._n_fed += n_prompt
+        self._n_said += n_decoded
         if n_prompt == 0:
             self.decode_s = _blend(self.decode_s, seconds)
             self._save(self._earned_s(seconds))
@@ -107,7 +113,8 @@ class Pacer:
         """What a step of decoding allows prompts to take beside it; less where it is slower than it was without them."""
         whole_s = decode_s * self._share_now / (1 - self._share_now)
         lost_s = max(0.0, self.decode_s - self._alone_s) if self._alone_s else 0.0
-        return max(whole_s - lost_s, LEAST_EARNED * whole_s)
+        by_prompts = self._n_fed / max(1, self._n_fed + self._n_said)
+        return max(whole_s - lost_s * by_prompts, LEAST_EARNED * whole_s)
 
 
 def _blend(old: float, new: float) -> float:
