@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import booleans, integers, lists, randoms, tuples
 
-from the_edge_agent.llama.scheduler import CopyPrefix, CutSlot, Scheduler, Step, Work, common_prefix
+from the_edge_agent.llama.prefix import common_prefix
+from the_edge_agent.llama.scheduler import CopyPrefix, CutSlot, Scheduler, Step, Work
 
 
 class Cache:

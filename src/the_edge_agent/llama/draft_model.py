@@ -16,8 +16,8 @@ from the_edge_agent.llama.batch import LlamaBatch
 from the_edge_agent.llama.context import LlamaContext
 from the_edge_agent.llama.model import LlamaModel
 from the_edge_agent.llama.params import ContextParams
+from the_edge_agent.llama.prefix import common_prefix
 from the_edge_agent.llama.sampler import Sampler
-from the_edge_agent.llama.scheduler import common_prefix
 from the_edge_agent.llama.vocab import Vocab
 
 #: Drafts fill rows that would be idle; with more sequences than this there are none.

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Sequence as ImmutableSequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from the_edge_agent.llama.cells import CellLedger
 from the_edge_agent.llama.images import PlacedImage, run_length
+from the_edge_agent.llama.prefix import common_prefix
 
 #: A prefix shorter than this is cheaper to compute than to wait for.
 MIN_PREFIX_TO_WAIT_FOR = 16
@@ -396,18 +396,3 @@ class Scheduler:
 def _short_first(works: list[Work]) -> list[Work]:
     """The order in which prompts are fed."""
     return sorted(works, key=lambda work: not work.short)
-
-
-def common_prefix(left: ImmutableSequence[int], right: ImmutableSequence[int], limit: int) -> int:
-    """How many of the first ``limit`` entries are equal."""
-    limit = min(limit, len(left), len(right))
-    if left[:limit] == right[:limit]:
-        return limit
-    low, high = 0, limit  # the first half that differs holds the place
-    while high - low > 1:
-        middle = (low + high) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low
