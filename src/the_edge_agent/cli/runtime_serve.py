@@ -23,6 +23,8 @@ def serve(args: argparse.Namespace, console: Console) -> int:
     from the_edge_agent.settings import load_settings
 
     check_unix_sockets()
+    # Until the server takes it: the file is read anyway. Not SIG_IGN, which workers would inherit.
+    signal.signal(signal.SIGHUP, lambda *_: None)
     for name in ("http_port", "grpc_port"):
         port = getattr(args, name)
         if port is not None and not 0 <= port <= 65535:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -338,6 +339,22 @@ async def test_without_a_daemon_the_runtime_backend_says_so_at_once(tmp_path):
     async with RuntimeBackend(tmp_path / "none", RuntimeOptions(reconnect_s=60)) as backend:
         with pytest.raises(BackendUnavailable, match="tea runtime serve"):
             await collect(backend.chat(REQUEST))
+
+
+def test_a_reload_that_is_asked_for_while_it_starts_does_not_end_it():
+    def catches_sighup():
+        status = Path(f"/proc/{process.process.pid}/status").read_text()
+        return int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16) & 1
+
+    with daemon(config=QUICK, start=False) as process:
+        process.start(wait=False)
+        process.until(catches_sighup)
+        while b"\nready" not in process.log.read_bytes():
+            process.signal(signal.SIGHUP)
+            process.until(lambda: True)
+            time.sleep(0.02)
+        process.signal(signal.SIGHUP)
+        process.until(lambda: "configuration read again" in process.log.read_text())
 
 
 @pytest.mark.long
