@@ -1,15 +1,17 @@
 """The core under every edge: routes, boots, climbs, reloads. The embedded model and real workers."""
 
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.runtime.test_manager import until
 
 from the_edge_agent.errors import BackendUnavailable, ModelNotFound, PathRefused
 from the_edge_agent.inference import ChatRequest, EmbedRequest, Message, SamplingParams, collect
-from the_edge_agent.runtime.config import BootConfig, ModelConfig, RuntimeConfig, parse_config
+from the_edge_agent.runtime.config import BootConfig, ModelConfig, RuntimeConfig, WorkersConfig, parse_config
 from the_edge_agent.runtime.daemon import Ask, Daemon
 from the_edge_agent.runtime.model_status import ManagedModel
 from the_edge_agent.runtime.registry import Registered
@@ -75,6 +77,18 @@ async def test_a_model_that_can_not_be_loaded_ends_the_boot_with_its_own_error(t
     async with daemon(tmp_path, fake("bad", refuse_to_load="bad magic")) as core:
         with pytest.raises(BackendUnavailable, match="bad magic"):
             await core.boot()
+
+
+async def test_its_health_is_that_of_its_operational_models_which_are_tried_again(tmp_path):
+    workers = WorkersConfig(crash_limit=1, failed_retry_s=0.5)
+    async with daemon(tmp_path, fake("op"), fake("other", "tactical"), workers=workers) as core:
+        assert core.health == "starting"
+        core.ready = True
+        await core.manager.load("op")
+        assert core.health == "ok"
+        os.kill(core.manager.status("op").pid, signal.SIGKILL)
+        await until(lambda: core.health == "failed: op")
+        await until(lambda: core.health == "ok" and core.manager.status("op").phase == "ready")
 
 
 async def test_escalation_climbs_on_proof_and_says_so(tmp_path):

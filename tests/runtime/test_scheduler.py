@@ -216,6 +216,15 @@ def test_a_failed_model_refuses_at_once_until_it_is_loaded_by_hand_or_time_has_p
     assert world.tell(Asked(3, "a")) == [Start("a")]
 
 
+def test_a_failed_model_that_is_wanted_for_itself_is_tried_again_by_the_clock():
+    world = World(Model("a", 10, wanted=True, pinned=True), Model("b", 10), crash_limit=1, failed_retry_s=60)
+    world.tell(WorkerLost("a", "boom"))
+    assert world.model("a").phase == "failed"
+    assert next_wakeup_s(world.schedule, world.now_s) == 60
+    assert world.tick_to(59) == []
+    assert world.tick_to(60) == [Start("a")]
+
+
 def test_a_model_that_can_never_load_is_failed_at_the_first_try():
     world = World(Model("a", 10))
     world.tell(Asked(1, "a"))

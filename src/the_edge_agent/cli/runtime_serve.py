@@ -24,7 +24,7 @@ def serve(args: argparse.Namespace, console: Console) -> int:
 
     check_unix_sockets()
     # Until the server takes it: the file is read anyway. Not SIG_IGN, which workers would inherit.
-    signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.signal(signal.SIGHUP, _ignore)
     for name in ("http_port", "grpc_port"):
         port = getattr(args, name)
         if port is not None and not 0 <= port <= 65535:
@@ -54,6 +54,10 @@ def serve(args: argparse.Namespace, console: Console) -> int:
         return asyncio.run(serve_until_stopped(options, load_settings()))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is ending; one more must not change how
+
+
+def _ignore(_signum: int, _frame: object) -> None:
+    pass
 
 
 def check(args: argparse.Namespace, console: Console) -> int:

@@ -117,6 +117,22 @@ class Daemon:
         else:
             self._ready.clear()
 
+    @property
+    def ailing(self) -> tuple[str, ...]:
+        """Operational models that have failed: the daemon is up and can't do what it is there for."""
+        return tuple(
+            name
+            for name, model in self._models.items()
+            if model.level == "operational" and self.manager.status(name).phase == "failed"
+        )
+
+    @property
+    def health(self) -> str:
+        """``ok``, ``starting`` until the boot check has passed, or which operational models have failed."""
+        if not self.ready:
+            return "starting"
+        return f"failed: {', '.join(ailing)}" if (ailing := self.ailing) else "ok"
+
     async def wait_ready(self) -> None:
         """Return once it is ready."""
         await self._ready.wait()

@@ -3,7 +3,8 @@
 Pure: no clock, no process, no I/O; the manager carries decisions out and reports back as events. After each event the
 same rules run in this order until nothing changes:
 
-1. A deadline that passed, a failed model, or the daemon's end refuses who waits for it.
+1. A failed model that is wanted for itself is tried again when its time has come. A deadline that passed, a failed model,
+   or the daemon's end refuses who waits for it.
 2. A drained, or idle and unpinned, model is stopped.
 3. Requests are admitted in order (interrupted first, then priority, then arrival) where their model is ready and has a
    free slot; never past an older request that waits for that model's memory.
@@ -63,7 +64,8 @@ def next_wakeup_s(schedule: Schedule, now_s: float) -> float | None:
     moments = [entry.deadline_at_s for entry in waiting if entry.deadline_at_s is not None]
     awaited = {entry.model for entry in waiting}
     for model in schedule.models.values():
-        if model.phase == "backoff" and (model.wanted or model.name in awaited):
+        again = model.wanted or model.name in awaited if model.phase == "backoff" else model.wanted
+        if model.phase in ("backoff", "failed") and again:
             moments.append(model.retry_at_s)
         if model.drain_at_s is not None and model.phase == "ready":
             moments.append(model.drain_at_s)
@@ -256,12 +258,18 @@ class _Scheduler(Draft):
     # Rules.
 
     def settle(self) -> None:
+        self._forgive_the_wanted()
         self._refuse_the_hopeless()
         self._stop_the_idle()
         held_back = start_the_awaited(self)
         if self.expected:
             start_the_expected(self)
         self._admit(held_back)
+
+    def _forgive_the_wanted(self) -> None:
+        for model in tuple(self.models.values()):
+            if model.phase == "failed" and model.wanted and model.retry_at_s <= self.now_s:
+                self.change(model.name, phase="unloaded")
 
     def _refuse_the_hopeless(self) -> None:
         for entry in tuple(self.waiting):

@@ -212,14 +212,15 @@ class Services:
                 )
 
     async def health_check(self, request: Any, _: Context) -> Any:
-        """Whether the boot check has passed."""
+        """Whether the boot check has passed and no operational model is failed."""
         del request
         daemon = self._daemon
+        state = daemon.health
         details = {status.name: status.phase for status in daemon.manager.statuses()}
         return aios.HealthStatus(
-            healthy=daemon.ready,
+            healthy=state == "ok",
             service="the-edge-agent",
-            message="ready" if daemon.ready else "starting",
+            message="ready" if state == "ok" else state,
             uptime_seconds=int(time.time() - daemon.started_at_s),
             details={**details, "version": __version__, "queue": str(daemon.manager.queue_length)},
         )

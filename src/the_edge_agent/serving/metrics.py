@@ -86,7 +86,12 @@ def prometheus_text(daemon: Daemon) -> str:
 def _lines(daemon: Daemon) -> Iterator[str]:
     manager = daemon.manager
     statuses = manager.statuses()
-    yield from _family("tea_up", "gauge", "1 when the boot check has passed", [("", int(daemon.ready))])
+    yield from _family(
+        "tea_up",
+        "gauge",
+        "1 when the boot check has passed and no operational model is failed",
+        [("", int(daemon.health == "ok"))],
+    )
     yield from _family(
         "tea_uptime_seconds", "counter", "Since the start", [("", time.time() - daemon.started_at_s)]
     )

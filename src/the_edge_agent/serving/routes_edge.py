@@ -37,11 +37,11 @@ PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe
 
 
 async def health(exchange: Exchange, site: Site) -> None:
-    """GET /health: 200 when the boot check has passed, 503 before."""
+    """GET /health: 200 when the boot check has passed, 503 before, and while an operational model is failed."""
     daemon = site.daemon
-    tree = {"status": "ok" if daemon.ready else "starting", "version": __version__}
+    tree = {"status": daemon.health, "version": __version__}
     tree["uptime_s"] = str(round(time.time() - daemon.started_at_s))
-    await exchange.respond_json(tree, 200 if daemon.ready else 503)
+    await exchange.respond_json(tree, 200 if tree["status"] == "ok" else 503)
 
 
 async def metrics(exchange: Exchange, site: Site) -> None:
