@@ -1,10 +1,20 @@
 /** The agent tab: pick an example or write one, see its graph, run it and watch it. */
-import { describeYaml, executeLlmYaml, isTeaError, type RunEvent } from "tea-wasm-llm";
+import {
+  describeYaml,
+  executeLlmYaml,
+  isTeaError,
+  resumeRun,
+  runHistory,
+  type RunEvent,
+  type RunOptions,
+  type RunResult,
+} from "tea-wasm-llm";
 import { byId, isAbort, make, messageOf } from "./dom.js";
 import { Editor } from "./editor.js";
 import type { Described } from "./graph-layout.js";
 import { GraphView } from "./graph-view.js";
 import { Inputs } from "./inputs.js";
+import { KeptRuns } from "./kept-runs.js";
 import { ask } from "./question.js";
 import { RunView } from "./run-view.js";
 import type { SiteAgent } from "./site.js";
@@ -22,6 +32,7 @@ export class AgentTab {
   readonly #view = new RunView();
   readonly #editor: Editor;
   readonly #inputs: Inputs;
+  readonly #kept = new KeptRuns((runId) => void this.#resume(runId));
   readonly #agents: readonly SiteAgent[];
   #running: AbortController | undefined;
   #checking = 0;
@@ -49,8 +60,9 @@ export class AgentTab {
     this.#update();
   }
 
-  /** Show the first agent. */
+  /** Show the first agent, and what is left of earlier visits. */
   async start(): Promise<void> {
+    void this.#kept.show();
     const first = this.#agents.find((agent) => agent.name === "local-chat") ?? this.#agents[0];
     if (!first) return;
     this.#select.value = first.path;
@@ -104,6 +116,26 @@ export class AgentTab {
     clearTimeout(this.#timer);
     await this.#check();
     if (!this.#isSound) return;
+    const options = { file: FILE };
+    await this.#drive((more) => executeLlmYaml(this.#editor.text, this.#inputs.values(), { ...options, ...more }));
+  }
+
+  /** Go on with a kept run: its agent comes into the editor, its events into the graph. */
+  async #resume(runId: string): Promise<void> {
+    if (this.#running || !this.#isModelReady) return;
+    clearTimeout(this.#timer);
+    try {
+      this.#editor.text = (await runHistory(runId)).text;
+    } catch (error) {
+      this.#view.fail(error);
+      return;
+    }
+    this.#select.selectedIndex = -1;
+    await this.#check();
+    await this.#drive((options) => resumeRun(runId, options));
+  }
+
+  async #drive(run: (options: RunOptions) => Promise<RunResult>): Promise<void> {
     const running = (this.#running = new AbortController());
     this.#graph.reset();
     this.#view.reset();
@@ -112,8 +144,7 @@ export class AgentTab {
     if (matchMedia("(max-width: 1080px)").matches) byId("graph").scrollIntoView({ block: "start" });
     const started = performance.now();
     try {
-      const result = await executeLlmYaml(this.#editor.text, this.#inputs.values(), {
-        file: FILE,
+      const result = await run({
         signal: running.signal,
         watchTokens: true,
         onEvent: (event: RunEvent) => {
@@ -133,6 +164,7 @@ export class AgentTab {
     } finally {
       this.#running = undefined;
       this.#update();
+      void this.#kept.show();
     }
   }
 
@@ -156,6 +188,7 @@ export class AgentTab {
     this.#run.hidden = isRunning;
     this.#stop.hidden = !isRunning;
     this.#run.disabled = !this.#isModelReady || !this.#isSound;
+    this.#kept.setFree(this.#isModelReady && !isRunning);
     this.#run.title = this.#isModelReady ? "" : "Load a model first";
   }
 }

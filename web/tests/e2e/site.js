@@ -195,6 +195,54 @@ scenario("a question of an agent is asked in the page, and its answer goes on", 
   assert.match(await answer(page), /^sent: /);
 });
 
+scenario("a run whose tab was closed goes on from the list of the next one", async ({ after }) => {
+  const server = await site(after);
+  const browser = after(await openBrowser());
+  let page = await visit(browser, server, "#agent");
+  await ready(page);
+  assert.equal(await page.isVisible("#runs-card"), false, "nothing is kept yet");
+  await runExample(page, "human-approval");
+  await page.waitForSelector(".question");
+  const question = await page.textContent(".question legend");
+  await page.close(); // while it waits
+  page = await visit(browser, server, "#agent");
+  await ready(page);
+  await page.waitForSelector("#runs-list li");
+  assert.match(await page.textContent("#runs-list li"), /human-approval\s*(waits for an answer|stopped in the middle)/);
+  await page.focus("#runs-list .resume");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".question");
+  assert.equal(await page.textContent(".question legend"), question);
+  assert.match(await page.inputValue("#editor textarea"), /name: human-approval/);
+  await page.keyboard.press("Enter"); // yes
+  await ended(page);
+  assert.match(await answer(page), /^sent: /);
+  await page.waitForSelector("#runs-card", { state: "hidden" });
+
+  await runExample(page, "map-reduce");
+  await page.waitForSelector('#run-steps li[data-state="done"]');
+  await page.close(); // in the middle
+  page = await visit(browser, server, "#agent");
+  await ready(page);
+  await page.waitForSelector("#runs-list li");
+  await page.click("#runs-list .resume");
+  await ended(page);
+  const resumed = await answer(page);
+  await runExample(page, "map-reduce");
+  await page.waitForFunction(() => document.getElementById("run-answer").textContent === "");
+  await ended(page);
+  assert.equal(await answer(page), resumed, "a run that was interrupted ends as one that wasn't");
+
+  await runExample(page, "human-approval");
+  await page.waitForSelector(".question");
+  await page.click("#run-stop");
+  await page.waitForSelector("#runs-list li");
+  await page.click("#runs-list button:not(.resume)");
+  await page.waitForSelector("#runs-card", { state: "hidden" });
+  assert.equal(await page.evaluate(() => document.activeElement.id), "run");
+  assertAtHome(browser);
+});
+
 scenario("all of it can be reached with the keyboard, and everything has a name", async ({ after }) => {
   const server = await site(after);
   const browser = after(await openBrowser());
