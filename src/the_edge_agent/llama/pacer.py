@@ -96,9 +96,8 @@ class Pacer:
         if n_prompt >= MIN_CHUNK or self.token_s <= 0:
             self.token_s = _blend(self.token_s, token_s)
         if n_decoded:
-            if (
-                seconds < self.decode_s
-            ):  # with a prompt, and still sooner than without one was thought to take
+            # With a prompt, and still sooner than was thought without one.
+            if seconds < self.decode_s:
                 self.decode_s = _blend(self.decode_s, seconds)
             self._save(self._earned_s(min(self.decode_s, seconds)) - max(0.0, extra_s))
         else:
