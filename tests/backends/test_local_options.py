@@ -10,7 +10,7 @@ import pytest
 
 import the_edge_agent
 from the_edge_agent.backends.choose import Caller
-from the_edge_agent.backends.local import LocalBackend
+from the_edge_agent.backends.local import LocalBackend, LocalOptions
 from the_edge_agent.backends.pool import BackendPool
 from the_edge_agent.engine.ports import BackendChoice
 from the_edge_agent.errors import ModelLoadFailed, UnsupportedFeature
@@ -57,3 +57,10 @@ def test_a_file_that_is_missing_is_named(tmp_path):
     for name in ("draft_model", "projector"):
         with pytest.raises((ModelLoadFailed, UnsupportedFeature), match=r"nowhere\.gguf"):
             asyncio.run(opened(tmp_path, **{name: "nowhere.gguf"}))
+
+
+def test_weights_are_interleaved_for_drafts_unless_that_is_refused():
+    assert LocalOptions().wishes().repack is None
+    assert LocalOptions(draft_tokens=4).wishes().repack is True
+    assert LocalOptions(draft_model=Path("small.gguf")).wishes().repack is True
+    assert LocalOptions(draft_tokens=4, repack=False).wishes().repack is False
