@@ -9,11 +9,14 @@ const STATES: Readonly<Record<string, string>> = {
   failed: "failed",
 };
 
+const AGAIN_MS = 1000;
+
 export class KeptRuns {
   readonly #card = byId<HTMLDetailsElement>("runs-card");
   readonly #list = byId<HTMLUListElement>("runs-list");
   readonly #onResume: (runId: string) => void;
   #isFree = false;
+  #again: ReturnType<typeof setTimeout> | undefined;
 
   constructor(onResume: (runId: string) => void) {
     this.#onResume = onResume;
@@ -28,7 +31,11 @@ export class KeptRuns {
   /** Look again at what is kept. */
   async show(): Promise<void> {
     try {
-      const runs = (await listRuns()).filter(({ status }) => status in STATES);
+      const all = await listRuns();
+      // A tab that is being closed holds its run a little longer: look again.
+      clearTimeout(this.#again);
+      if (all.some(({ status }) => status === "running")) this.#again = setTimeout(() => void this.show(), AGAIN_MS);
+      const runs = all.filter(({ status }) => status in STATES);
       runs.sort((a, b) => b.updatedS - a.updatedS);
       this.#list.replaceChildren(...runs.map((run) => this.#row(run)));
       this.#card.hidden = runs.length === 0;
